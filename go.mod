@@ -1,0 +1,10 @@
+module github.com/villas-ext/villas-ext
+
+go 1.26.0
+
+toolchain go1.26.8
+
+require (
+	github.com/ebitengine/purego v0.10.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+)

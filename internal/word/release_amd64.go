@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package word
+
+// StoreRelease64 publishes: whoever loads v here sees all that was stored
+// before it. On amd64 stores become visible in program order, so a plain store
+// is a release store, and an exchange, which is what sync/atomic would use,
+// costs twenty times as much. The compiler keeps the order of stores through
+// pointers that may alias.
+//
+//go:nosplit
+//go:norace
+func StoreRelease64(a uintptr, v uint64) { *(*uint64)(At(a)) = v }
+
+// StoreRelease32 is [StoreRelease64] for four bytes.
+//
+//go:nosplit
+//go:norace
+func StoreRelease32(a uintptr, v uint32) { *(*uint32)(At(a)) = v }

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package sample
+
+import (
+	"math/bits"
+	"unsafe"
+
+	"github.com/villas-ext/villas-ext/internal/layout"
+	"github.com/villas-ext/villas-ext/internal/word"
+	"github.com/villas-ext/villas-ext/pool"
+)
+
+// The leaves of this file work on samples of layout A by address. C reaches
+// them without entering the Go runtime (see package word); the Go API stands on
+// the same ones.
+
+const (
+	// HeadSize is the size in bytes of a sample without values.
+	HeadSize = unsafe.Sizeof(layout.Sample{})
+
+	offSequence = unsafe.Offsetof(layout.Sample{}.Sequence)
+	offLength   = unsafe.Offsetof(layout.Sample{}.Length)
+	offCapacity = unsafe.Offsetof(layout.Sample{}.Capacity)
+	offRefcnt   = unsafe.Offsetof(layout.Sample{}.Refcnt)
+	offPoolOff  = unsafe.Offsetof(layout.Sample{}.PoolOff)
+	offSource   = unsafe.Offsetof(layout.Sample{}.Source)
+	offOrigin   = unsafe.Offsetof(layout.Sample{}.Origin)
+	offReceived = unsafe.Offsetof(layout.Sample{}.Received)
+	offSent     = unsafe.Offsetof(layout.Sample{}.Sent)
+	offFormat   = unsafe.Offsetof(layout.Sample{}.Format)
+
+	// countAttempts bounds the rounds of a change to a reference count. Only
+	// an other side that keeps writing there loses so many in a row.
+	countAttempts = 1 << 14
+
+	// FormatBits is the number of values whose format a sample can tell.
+	FormatBits = 64
+)
+
+// capacityOf is the number of values that a block of size bytes has room for.
+//
+//go:nosplit
+//go:norace
+func capacityOf(size uint64) uint32 {
+	return uint32((size - uint64(HeadSize)) / layout.ValueSize)
+}
+
+// AllocMany takes up to n samples from p, each with one reference, format 0 and
+// its capacity set, stores their addresses at address dst and returns how many.
+// The other fields are what the block held before.
+//
+//go:nosplit
+//go:norace
+func AllocMany(p *pool.View, dst uintptr, n uint64) uint64 {
+	capacity, done := capacityOf(p.Size()), uint64(0)
+	for done < n {
+		pos, got := p.Claim(n - done)
+		if got == 0 {
+			break
+		}
+		for end := pos + got; pos != end; pos++ {
+			s := p.Block(pos)
+			if s == 0 {
+				continue
+			}
+			initialize(p, s, capacity)
+			word.Set64(dst+uintptr(done)*8, uint64(s))
+			done++
+		}
+	}
+	return done
+}
+
+// initialize makes the block at address s of pool p a sample with one reference.
+//
+//go:nosplit
+//go:norace
+func initialize(p *pool.View, s uintptr, capacity uint32) {
+	word.Set32(s+offCapacity, capacity)
+	word.Set32(s+offRefcnt, 1)
+	word.Set64(s+offPoolOff, uint64(p.Addr()-s))
+	word.Set64(s+offFormat, 0)
+}
+
+// PoolAddr is the address of the struct pool that the sample at address s says
+// it belongs to.
+//
+//go:nosplit
+//go:norace
+func PoolAddr(s uintptr) uintptr { return s + uintptr(word.Get64(s+offPoolOff)) }
+
+// Acquire adds a reference to the sample at address s and returns the new
+// count, or -1 if nobody holds one: a released sample cannot be held again.
+//
+//go:nosplit
+//go:norace
+func Acquire(s uintptr) int32 {
+	for range countAttempts {
+		n := int32(word.Load32(s + offRefcnt))
+		if n <= 0 || n == 1<<31-1 {
+			return -1
+		}
+		if word.CompareAndSwap32(s+offRefcnt, uint32(n), uint32(n+1)) {
+			return n + 1
+		}
+	}
+	return -1
+}
+
+// Drop removes a reference from the sample at address s and returns the new
+// count, or -1 and changes nothing if nobody holds one. At 0 the caller, and
+// nobody else, must release the block.
+//
+//go:nosplit
+//go:norace
+func Drop(s uintptr) int32 {
+	for range countAttempts {
+		n := int32(word.Load32(s + offRefcnt))
+		if n <= 0 {
+			return -1
+		}
+		if word.CompareAndSwap32(s+offRefcnt, uint32(n), uint32(n-1)) {
+			return n - 1
+		}
+	}
+	return -1
+}
+
+// Clear removes all references from the sample at address s, however many, and
+// returns true.
+//
+//go:nosplit
+//go:norace
+func Clear(s uintptr) bool {
+	word.Set32(s+offRefcnt, 0)
+	return true
+}
+
+// releaseAttempts bounds how often a release looks again for a place in the
+// pool's queue. There is always one for each block; it can only be late, while
+// another thread stands between the claim and the end of an allocation.
+const releaseAttempts = 256
+
+// Release gives the block at address s, without references, back to p. It
+// returns false if the place for it is still taken by an allocation under way:
+// let the other thread run, then try again.
+//
+//go:nosplit
+//go:norace
+func Release(p *pool.View, s uintptr) bool {
+	for range releaseAttempts {
+		if p.Release(s) {
+			return true
+		}
+	}
+	return false
+}
+
+// Batch is the progress of a [Batch.Release], which can be interrupted as a
+// [Release] can. Its zero value is the beginning.
+type Batch struct {
+	next     uint64 // samples before this one are dealt with
+	pending  uint64 // bit i: sample next+i has no references left and waits for its release
+	chunk    uint64 // samples from next on whose references are dropped
+	Released uint64 // blocks given back so far, in all runs
+}
+
+// Next makes b ready for another run of samples.
+//
+//go:nosplit
+//go:norace
+func (b *Batch) Next() { b.next = 0 }
+
+// Release drops a reference of each of the n samples whose addresses lie at
+// address ss, or all of them where whatever is set, and gives the blocks that
+// have none left back to p, many by one claim. All must be of pool p; others
+// are left alone. It returns true when all are dealt with, false where [Release]
+// would: call it again with the same arguments.
+//
+//go:nosplit
+//go:norace
+func (b *Batch) Release(p *pool.View, ss uintptr, n uint64, whatever bool) bool {
+	for b.next < n || b.pending != 0 {
+		first := ss + uintptr(b.next)*8
+		if b.chunk == 0 {
+			b.chunk = min(n-b.next, 64)
+			for i := uint64(0); i < b.chunk; i++ {
+				s := uintptr(word.Get64(first + uintptr(i)*8))
+				if p.Contains(s) && (whatever && Clear(s) || !whatever && Drop(s) == 0) {
+					b.pending |= 1 << (i & 63)
+				}
+			}
+		}
+		for attempt := 0; b.pending != 0; attempt++ {
+			if attempt == releaseAttempts {
+				return false
+			}
+			pos, got := p.ClaimRelease(uint64(bits.OnesCount64(b.pending)))
+			b.Released += got
+			for ; got != 0; got-- {
+				i := uintptr(bits.TrailingZeros64(b.pending))
+				b.pending &= b.pending - 1
+				p.Return(pos, uintptr(word.Get64(first+i*8)))
+				pos++
+			}
+		}
+		b.next += b.chunk
+		b.chunk = 0
+	}
+	return true
+}
+
+// CopyHead copies all fields of the sample at address src to dst but dst's
+// references, capacity and pool, clamps the length to the room for values that
+// both blocks have, and returns the bytes of values that the caller must copy
+// behind [HeadSize]. Sizes are those of the blocks, 0 where unknown: then the
+// sample's own capacity counts.
+//
+//go:nosplit
+//go:norace
+func CopyHead(dst, src uintptr, dstSize, srcSize uint64) uint64 {
+	n := min(Length(src, srcSize), Capacity(dst, dstSize))
+	word.Set32(dst+offSequence, word.Get32(src+offSequence))
+	word.Set32(dst+offLength, n)
+	word.Set64(dst+offSource, word.Get64(src+offSource))
+	for i := uintptr(0); i < unsafe.Sizeof(layout.Timespec{})*3; i += 8 {
+		word.Set64(dst+offOrigin+i, word.Get64(src+offOrigin+i))
+	}
+	word.Set64(dst+offFormat, word.Get64(src+offFormat))
+	return uint64(n) * layout.ValueSize
+}
+
+// Capacity is the number of values that the sample at address s has room for:
+// what its block of size bytes allows, its own word where size is 0.
+//
+//go:nosplit
+//go:norace
+func Capacity(s uintptr, size uint64) uint32 {
+	n := word.Get32(s + offCapacity)
+	if size == 0 {
+		return uint32(max(int32(n), 0))
+	}
+	return min(n, capacityOf(size))
+}
+
+// Length is the number of values in the sample at address s, at most its
+// [Capacity].
+//
+//go:nosplit
+//go:norace
+func Length(s uintptr, size uint64) uint32 {
+	n := int32(word.Get32(s + offLength))
+	return min(uint32(max(n, 0)), Capacity(s, size))
+}
+
+// Receive makes the sample at address s, a block of p just pulled from the
+// other side, safe to hand on: length and capacity within the block, at least
+// one reference, the pool p.
+//
+//go:nosplit
+//go:norace
+func Receive(p *pool.View, s uintptr) {
+	limit, home := capacityOf(p.Size()), uint64(p.Addr()-s)
+	if word.Get32(s+offCapacity) > limit {
+		word.Set32(s+offCapacity, limit)
+	}
+	if word.Get32(s+offLength) > limit {
+		word.Set32(s+offLength, limit)
+	}
+	if int32(word.Get32(s+offRefcnt)) < 1 {
+		word.Set32(s+offRefcnt, 1)
+	}
+	if word.Get64(s+offPoolOff) != home {
+		word.Set64(s+offPoolOff, home)
+	}
+}
+
+// SetFormat marks value i of the sample at address s as an integer or a float
+// and returns true; false, and nothing changes, for i outside 0 to 63.
+//
+//go:nosplit
+//go:norace
+func SetFormat(s uintptr, i int64, integer bool) bool {
+	if uint64(i) >= FormatBits {
+		return false
+	}
+	bit := uint64(1) << (uint64(i) & 63)
+	format := word.Get64(s+offFormat) &^ bit
+	if integer {
+		format |= bit
+	}
+	word.Set64(s+offFormat, format)
+	return true
+}
+
+// Format returns 1 if value i of the sample at address s is an integer, 0 for a
+// float, -1 for i outside 0 to 63.
+//
+//go:nosplit
+//go:norace
+func Format(s uintptr, i int64) int32 {
+	if uint64(i) >= FormatBits {
+		return -1
+	}
+	return int32(word.Get64(s+offFormat) >> (uint64(i) & 63) & 1)
+}
