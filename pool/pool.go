@@ -95,7 +95,7 @@ func quotient(a, b uint64) uint64 {
 func (v *View) Trust(p uintptr) {
 	v.trust(p+uintptr(word.Get64(p+offBuf)), word.Get64(p+offBlockSize))
 	v.addr = p
-	v.free.Trust(p + offQueue)
+	v.free = queue.Own(p + offQueue)
 }
 
 // Init makes the struct pool of layout A at address p a pool of count blocks of
@@ -107,8 +107,7 @@ func (v *View) Trust(p uintptr) {
 func Init(p, buffer uintptr, size, count uint64, mem uintptr) {
 	word.Set64(p+offMem, uint64(mem))
 	InitFields(&LayoutA, p, buffer, size, count)
-	var free queue.View
-	free.Trust(p + offQueue)
+	free := queue.Own(p + offQueue)
 	Fill(&free, buffer, size, count)
 }
 

@@ -57,8 +57,7 @@ const (
 //
 //go:nosplit
 //go:norace
-func (v *View) claim(counter uintptr, lag, n uint64) (pos, got uint64) {
-	cells, mask := v.cells, v.mask
+func claim(cells uintptr, mask uint64, counter uintptr, lag, n uint64) (pos, got uint64) {
 	for attempt := 0; attempt < claimAttempts; attempt++ {
 		pos = word.Load64(counter)
 		ahead := int64(word.Load64(cells+uintptr(pos&mask)*cellSize) - (pos + lag))
@@ -85,7 +84,9 @@ func (v *View) claim(counter uintptr, lag, n uint64) (pos, got uint64) {
 //
 //go:nosplit
 //go:norace
-func (v *View) ClaimPush(n uint64) (pos, got uint64) { return v.claim(v.tail, lagPush, n) }
+func (v *View) ClaimPush(n uint64) (pos, got uint64) {
+	return claim(v.cells, v.mask, v.tail, lagPush, n)
+}
 
 // ClaimPull reserves up to n elements and returns the position of the first and
 // how many it got, 0 if the queue is empty. Each must be fetched by
@@ -93,7 +94,9 @@ func (v *View) ClaimPush(n uint64) (pos, got uint64) { return v.claim(v.tail, la
 //
 //go:nosplit
 //go:norace
-func (v *View) ClaimPull(n uint64) (pos, got uint64) { return v.claim(v.head, lagPull, n) }
+func (v *View) ClaimPull(n uint64) (pos, got uint64) {
+	return claim(v.cells, v.mask, v.head(), lagPull, n)
+}
 
 // Publish puts the element at address p into the claimed cell of position pos.
 //
@@ -190,7 +193,7 @@ func (v *View) PullMany(ps uintptr, n uint64) uint64 {
 //go:nosplit
 //go:norace
 func (v *View) Len() uint64 {
-	n := word.Load64(v.tail) - word.Load64(v.head)
+	n := word.Load64(v.tail) - word.Load64(v.head())
 	if int64(n) < 0 {
 		return 0
 	}
@@ -203,7 +206,7 @@ func (v *View) Len() uint64 {
 //go:nosplit
 //go:norace
 func (v *View) Readable() bool {
-	pos := word.Load64(v.head)
+	pos := word.Load64(v.head())
 	return int64(word.Load64(v.cells+uintptr(pos&v.mask)*cellSize)-(pos+lagPull)) >= 0
 }
 
@@ -215,12 +218,12 @@ func (v *View) Readable() bool {
 //go:nosplit
 //go:norace
 func (v *View) SkipUnpublished() bool {
-	pos := word.Load64(v.head)
+	pos := word.Load64(v.head())
 	cell := v.cells + uintptr(pos&v.mask)*cellSize
 	if word.Load64(v.tail)-pos-1 > v.mask || word.Load64(cell) != pos {
 		return false
 	}
-	if !word.CompareAndSwap64(v.head, pos, pos+1) {
+	if !word.CompareAndSwap64(v.head(), pos, pos+1) {
 		return false
 	}
 	word.StoreRelease64(cell, pos+v.mask+1)

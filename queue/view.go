@@ -19,12 +19,14 @@ type View struct {
 	cells uintptr // first cell
 	mask  uint64  // number of cells - 1
 	tail  uintptr // address of the position of the next push
-	head  uintptr // address of the position of the next pull
+
+	// Four words, so that the compiler keeps a View in registers. The position
+	// of the next pull stands headAfterTail behind tail.
 }
 
 // Fields says where a layout keeps the fields of struct queue, in bytes.
 type Fields struct {
-	Size, State, Mask, BufferOff, Tail, Head uintptr
+	Size, State, Mask, BufferOff, Tail uintptr
 }
 
 // Layout A's fields, and with them those of every queue that a C program
@@ -35,14 +37,17 @@ const (
 	offMask  = unsafe.Offsetof(layout.Queue{}.BufferMask)
 	offBuf   = unsafe.Offsetof(layout.Queue{}.BufferOff)
 	offTail  = unsafe.Offsetof(layout.Queue{}.Tail)
-	offHead  = unsafe.Offsetof(layout.Queue{}.Head)
 	cellSize = unsafe.Sizeof(layout.Cell{})
 	offData  = unsafe.Offsetof(layout.Cell{}.DataOff)
 )
 
+// headAfterTail is how far head lies behind tail: the same in every layout, with
+// a pad of a cache line between them.
+const headAfterTail = unsafe.Offsetof(layout.Queue{}.Head) - offTail
+
 // LayoutA is struct queue of the reference's 0.3, and of every queue that a C
 // program initialises itself.
-var LayoutA = Fields{Size: unsafe.Sizeof(layout.Queue{}), State: offState, Mask: offMask, BufferOff: offBuf, Tail: offTail, Head: offHead}
+var LayoutA = Fields{Size: unsafe.Sizeof(layout.Queue{}), State: offState, Mask: offMask, BufferOff: offBuf, Tail: offTail}
 
 // Capacity returns the number of cells.
 //
@@ -55,6 +60,10 @@ func (v *View) Capacity() uint64 { return v.mask + 1 }
 //go:nosplit
 //go:norace
 func (v *View) Addr() uintptr { return v.base }
+
+//go:nosplit
+//go:norace
+func (v *View) head() uintptr { return v.tail + headAfterTail }
 
 // Attach reads the geometry of the queue at address q once and checks that the
 // structure and its cells lie inside the size bytes from start. It returns
@@ -79,19 +88,22 @@ func (v *View) Attach(f *Fields, q, start, size uintptr) bool {
 	if cells < start || bytes > size || cells-start > size-bytes {
 		return false
 	}
-	*v = View{base: q, cells: cells, mask: mask, tail: q + f.Tail, head: q + f.Head}
+	*v = View{base: q, cells: cells, mask: mask, tail: q + f.Tail}
 	return true
 }
 
-// Trust takes the geometry from the queue at address q as it stands. It is for
+// Own takes the geometry from the queue at address q as it stands. It is for
 // queues in the caller's own memory, where a check would protect nobody.
 //
 //go:nosplit
 //go:norace
-func (v *View) Trust(q uintptr) {
-	v.base, v.cells = q, q+uintptr(word.Get64(q+offBuf))
-	v.mask = word.Get64(q + offMask)
-	v.tail, v.head = q+offTail, q+offHead
+func Own(q uintptr) View {
+	return View{
+		base:  q,
+		cells: q + uintptr(word.Get64(q+offBuf)),
+		mask:  word.Get64(q + offMask),
+		tail:  q + offTail,
+	}
 }
 
 // CellsFor returns the number of cells of a queue for n elements: n rounded up
@@ -135,7 +147,7 @@ func InitFields(f *Fields, q, buffer uintptr, cells uint64) {
 	word.Set64(q+f.Mask, cells-1)
 	word.Set64(q+f.BufferOff, uint64(buffer-q))
 	word.Set64(q+f.Tail, 0)
-	word.Set64(q+f.Head, 0)
+	word.Set64(q+f.Tail+headAfterTail, 0)
 	for i := uint64(0); i < cells; i++ {
 		word.Set64(buffer+uintptr(i)*cellSize, i)
 		word.Set64(buffer+uintptr(i)*cellSize+offData, 0)

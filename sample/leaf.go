@@ -115,6 +115,15 @@ func Acquire(s uintptr) int32 {
 //go:nosplit
 //go:norace
 func Drop(s uintptr) int32 {
+	if word.CompareAndSwap32(s+offRefcnt, 1, 0) {
+		return 0
+	}
+	return dropShared(s)
+}
+
+//go:nosplit
+//go:norace
+func dropShared(s uintptr) int32 {
 	for range countAttempts {
 		n := int32(word.Load32(s + offRefcnt))
 		if n <= 0 {
@@ -171,6 +180,27 @@ type Batch struct {
 //go:nosplit
 //go:norace
 func (b *Batch) Next() { b.next = 0 }
+
+// Waiting is the address of the next sample that waits for its release, 0 if
+// none does; ss as in [Batch.Release].
+//
+//go:nosplit
+//go:norace
+func (b *Batch) Waiting(ss uintptr) uintptr {
+	if b.pending == 0 {
+		return 0
+	}
+	return uintptr(word.Get64(ss + uintptr(b.next)*8 + uintptr(bits.TrailingZeros64(b.pending))*8))
+}
+
+// Settle strikes that sample off: somebody else has taken care of it.
+//
+//go:nosplit
+//go:norace
+func (b *Batch) Settle() {
+	b.pending &= b.pending - 1
+	b.Released++
+}
 
 // Release drops a reference of each of the n samples whose addresses lie at
 // address ss, or all of them where whatever is set, and gives the blocks that

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+
+# Builds, tests and installs villas-ext. `make help` lists the targets.
+
+VERSION  := 1.0.0
+SONAME   := libvillas-ext.so.1
+PREFIX   ?= /usr/local
+LIBDIR   ?= $(PREFIX)/lib
+BUILD    ?= build
+GO       ?= go
+CC       ?= gcc
+CFLAGS   ?= -O2 -g
+GOFLAGS_LIB := -trimpath -buildmode=c-shared
+
+LIB      := $(BUILD)/$(SONAME)
+GO_SRC   := $(shell find . -name '*.go' -not -name '*_test.go' -not -path './$(BUILD)/*') go.mod
+EXT_SRC  := $(wildcard ext/*.c ext/*.h ext/*.S ext/*.map) $(shell find include -name '*.h')
+EXAMPLES := $(patsubst examples/%/,$(BUILD)/%,$(dir $(wildcard examples/*/*.c)))
+COMMANDS := $(patsubst cmd/%/,$(BUILD)/%,$(sort $(dir $(wildcard cmd/*/*.go))))
+
+# Link flags: cgo takes them only here. -Bsymbolic-functions after Go's own -Bsymbolic gives program and library one
+# copy of each data symbol.
+EXTLDFLAGS := -Wl,-soname,$(SONAME) -Wl,--version-script=$(CURDIR)/ext/libvillas-ext.map -Wl,-Bsymbolic-functions \
+	-Wl,-z,now -Wl,-z,nodelete
+
+.PHONY: all run test bench install uninstall clean help needs-build needs-test
+
+all: $(LIB) $(EXAMPLES) $(COMMANDS)  ## build the library, the examples and the commands into build/
+
+$(LIB): $(GO_SRC) $(EXT_SRC) | needs-build
+	@mkdir -p $(BUILD)
+	CGO_ENABLED=1 $(GO) build $(GOFLAGS_LIB) -ldflags="-extldflags '$(EXTLDFLAGS)'" -o $(BUILD)/$(SONAME).new ./ext
+	@rm -f $(BUILD)/$(SONAME).h $(BUILD)/libvillas-ext.so.h
+	mv $(BUILD)/$(SONAME).new $@
+	ln -sf $(SONAME) $(BUILD)/libvillas-ext.so
+	@rm -f $(BUILD)/$(SONAME).new.h $(BUILD)/libvillas-ext.so.new.h
+
+needs-build:
+	@command -v $(GO) >/dev/null || { echo "Go is missing: see https://go.dev/dl, version in go.mod"; exit 1; }
+	@command -v $(CC) >/dev/null || { echo "$(CC) is missing: apt-get install gcc libc6-dev"; exit 1; }
+
+clean:  ## remove build/
+	rm -rf $(BUILD)
+
+help:
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12

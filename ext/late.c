@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The exported leaves where their stub cannot serve: before the Go side has come up, under the thread sanitizer,
+ * and when a leaf reports a failure. */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+#include "leaf.h"
+#include "put.h"
+
+/* What a leaf's negative result becomes in C: -1 and errno. Beyond the errno values lies minus the address of a
+ * sample whose last reference is gone while its place in the pool's queue is not there yet. */
+int vx_fail(long result)
+{
+	if (result < -4095) {
+		vx_release((struct sample *) -result);
+		return 0;
+	}
+	errno = (int) -result;
+	return -1;
+}
+
+/* There is a place for every block in the pool's queue, and it is late only while another thread stands in the
+ * middle of an allocation: let it run. Is it the thread that this very signal handler has interrupted, or has it no
+ * CPU, then the stash keeps the block for the next call. */
+void vx_release(struct sample *s)
+{
+	for (int i = 0; !vx_leaf_sample_release(s); i++) {
+		if (i >= VX_RELEASE_YIELDS && vx_leaf_sample_stash(s))
+			return;
+		sched_yield();
+	}
+}
+
+static int result(long r)
+{
+	return r < 0 ? vx_fail(r) : (int) r;
+}
+
+#define LATE VX_HIDDEN
+
+LATE int vx_late_queue_push(struct queue *q, void *p)
+{
+	vx_need_leaves();
+	vx_handed_over(p);
+	return result(vx_leaf_queue_push(q, p));
+}
+
+LATE int vx_late_queue_pull(struct queue *q, void **p)
+{
+	vx_need_leaves();
+	long r = vx_leaf_queue_pull(q, p);
+	if (r > 0)
+		vx_taken_over(*p);
+	return result(r);
+}
+
+LATE int vx_late_queue_push_many(struct queue *q, void **p, size_t n)
+{
+	vx_need_leaves();
+	for (size_t i = 0; p && i < n; i++)
+		vx_handed_over(p[i]);
+	return result(vx_leaf_queue_push_many(q, p, n));
+}
+
+LATE int vx_late_queue_pull_many(struct queue *q, void **p, size_t n)
+{
+	vx_need_leaves();
+	long r = vx_leaf_queue_pull_many(q, p, n);
+	for (long i = 0; i < r; i++)
+		vx_taken_over(p[i]);
+	return result(r);
+}
+
+LATE size_t vx_late_queue_available(struct queue *q)
+{
+	vx_need_leaves();
+	return vx_leaf_queue_available(q);
+}
+
+LATE int vx_late_sample_alloc(struct pool *p, struct sample **s, int n)
+{
+	vx_need_leaves();
+	long r = vx_leaf_sample_alloc(p, s, n);
+	for (long i = 0; i < r; i++)
+		vx_taken_over(s[i]);
+	return result(r);
+}
+
+LATE int vx_late_sample_get(struct sample *s)
+{
+	vx_need_leaves();
+	return result(vx_leaf_sample_get(s));
+}
+
+LATE int vx_late_sample_put(struct sample *s)
+{
+	vx_need_leaves();
+	if (s)
+		vx_handed_over(s);
+	return result(vx_leaf_sample_put(s));
+}
+
+LATE int vx_late_sample_get_many(struct sample **s, int n)
+{
+	vx_need_leaves();
+	return result(vx_leaf_sample_get_many(s, n));
+}
+
+LATE int vx_late_sample_set_data_format(struct sample *s, int i, int format)
+{
+	vx_need_leaves();
+	return result(vx_leaf_sample_set_data_format(s, i, format));
+}
+
+LATE int vx_late_sample_get_data_format(struct sample *s, int i)
+{
+	vx_need_leaves();
+	return result(vx_leaf_sample_get_data_format(s, i));
+}
+
+LATE size_t vx_late_shmem_total_size(int in, int out, int samplelen)
+{
+	vx_need_leaves();
+	return vx_leaf_shmem_total_size(in, out, samplelen);
+}

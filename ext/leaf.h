@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What the C in this folder knows of the Go beside it: the leaves, and the mapping record that both share. */
+#ifndef VX_LEAF_H
+#define VX_LEAF_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "leaves.h"
+
+#define VX_HIDDEN __attribute__((visibility("hidden")))
+#define VX_EXPORT __attribute__((visibility("default")))
+#define VX_LIKELY(x) __builtin_expect(!!(x), 1)
+#define VX_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* Where struct shmem_shared stands in a region. */
+#define VX_SHARED_OFFSET 80
+
+/* One direction of a mapped region. Addresses into the region, set by the leaf region_attach. */
+struct vx_channel {
+	void *view;			/* the queue's private geometry; for leaves only */
+	_Atomic uint32_t *waiters;	/* futex between two of ours */
+	pthread_cond_t *ready;		/* for a reference-built peer */
+	pthread_mutex_t *mutex;
+	_Atomic uint64_t *stopped;	/* of the side that writes into this direction */
+};
+
+/* A region this process has mapped. Private memory; found by any address inside the region (region_find). */
+struct vx_mapping {
+	char *base;
+	size_t size;
+	struct vx_channel in, out;
+	pthread_barrier_t *barrier;
+	_Atomic uint32_t *state;	/* attach word, a futex; NULL in a region of the reference */
+	void *pool;			/* struct pool in the region */
+	int polling;
+	int node;			/* this process is the node here */
+
+	/* The C side's own. */
+	_Atomic int legacy;		/* the other side knows only the pthread objects */
+	_Atomic int fd;			/* of the object, to ask for the other side's lock; -1: none */
+	uint64_t device, inode;		/* what fd is: a program may close descriptors that are not its own */
+	void *hold;			/* the page that keeps our own lock */
+	int owner;			/* process that opened; a forked child must not act for it */
+	int spin;			/* longest spin before a sleep, in microseconds */
+	_Atomic int spinning;		/* the spin that paid off lately, in ns */
+	_Atomic uint32_t callers;	/* calls waiting on this mapping; a futex for close */
+	_Atomic int closing;
+	_Atomic int dead;		/* the other side died */
+	_Atomic int peer_seen;		/* a peer without a lock was seen to map the object */
+	_Atomic uint64_t looked;	/* when the other side was last looked after, in ns */
+	_Atomic int held;		/* node: samples are out while the mapping is retired */
+};
+
+/* leaf prototypes. Unless noted: negative results are negated errno values. */
+struct pool;
+struct queue;
+struct sample;
+
+#define VX_DECLARE(type, name, ...) VX_HIDDEN type vx_leaf_##name(__VA_ARGS__)
+VX_DECLARE(long, queue_push, struct queue *q, void *p);
+VX_DECLARE(long, queue_pull, struct queue *q, void **p);
+VX_DECLARE(long, queue_push_many, struct queue *q, void **p, size_t n);
+VX_DECLARE(long, queue_pull_many, struct queue *q, void **p, size_t n);
+VX_DECLARE(size_t, queue_available, struct queue *q);
+VX_DECLARE(long, queue_empty, struct queue *q);
+VX_DECLARE(long, sample_alloc, struct pool *p, struct sample **s, int n);
+VX_DECLARE(long, sample_get, struct sample *s);
+VX_DECLARE(long, sample_put, struct sample *s);	/* minus the address: dropped, but not yet released */
+VX_DECLARE(long, sample_get_many, struct sample **s, int n);
+VX_DECLARE(long, sample_set_data_format, struct sample *s, int i, int format);
+VX_DECLARE(long, sample_get_data_format, struct sample *s, int i);
+VX_DECLARE(size_t, shmem_total_size, int in, int out, int samplelen);
+
+/* Progress of a many-at-once release, see package sample. All zero to begin with. */
+struct vx_batch {
+	uint64_t next, pending, chunk, released;
+	uint64_t run;	/* first sample of the present run of one pool */
+};
+VX_DECLARE(long, sample_put_many, struct sample **s, long n, struct vx_batch *b);	/* 1 done, 0 again */
+VX_DECLARE(long, sample_free, struct sample **s, long n, struct vx_batch *b);	/* 1 done, 0 again */
+VX_DECLARE(long, sample_release, struct sample *s);	/* 1 done, 0 again */
+VX_DECLARE(long, sample_stash, struct sample *s);	/* 1 kept for a later release, 0 no room */
+VX_DECLARE(long, sample_stash_rest, struct sample **s, struct vx_batch *b);	/* what the batch waits for; 1 all kept */
+VX_DECLARE(long, sample_copy, struct sample *dst, struct sample *src);	/* bytes of values to copy */
+
+VX_DECLARE(size_t, queue_cells, size_t n);	/* 0: impossible */
+VX_DECLARE(void, queue_init, struct queue *q, void *cells, size_t n, void *mem);
+VX_DECLARE(size_t, queue_destroy, struct queue *q, void **mem, void **cells);	/* bytes of the cells */
+VX_DECLARE(void, pool_init, struct pool *p, void *buffer, size_t size, size_t count, void *mem);
+VX_DECLARE(size_t, pool_destroy, struct pool *p, void **mem, void **buffer);	/* bytes of the blocks */
+VX_DECLARE(long, managed_init, void *base, size_t size);	/* 1 or 0 */
+VX_DECLARE(void *, managed_alloc, void *base, size_t size, size_t alignment);
+VX_DECLARE(long, managed_free, void *base, void *p);	/* 1 or 0 */
+
+VX_DECLARE(long, region_format, void *base, size_t size, int queuelen, int samplelen, int polling);
+VX_DECLARE(void, region_answer, void *base, uint32_t pid);
+VX_DECLARE(long, region_attach, void *base, size_t size, struct vx_mapping **m);
+VX_DECLARE(void, region_detach, struct vx_mapping *m);
+VX_DECLARE(struct vx_mapping *, region_find, const void *p);
+VX_DECLARE(long, region_enter, struct vx_mapping *m, uint32_t pid);
+VX_DECLARE(long, region_entered, struct vx_mapping *m);	/* 1 or 0 */
+VX_DECLARE(long, region_enter_legacy, struct vx_mapping *m);	/* 1 or 0 */
+VX_DECLARE(long, pool_complete, struct vx_mapping *m);	/* 1: every block is free */
+VX_DECLARE(long, region_retire, struct vx_mapping *m);	/* the attach word that was there */
+
+/* Samples moved. In a signalled region channel_write adds VX_WAKE if a sleeping reader of ours must be woken, or
+ * VX_BROADCAST if the other side waits on the pthread objects. */
+#define VX_WAKE (1L << 40)
+#define VX_BROADCAST (1L << 41)
+VX_DECLARE(long, channel_read, struct vx_mapping *m, struct vx_channel *c, struct sample **s, unsigned n);
+VX_DECLARE(long, channel_write, struct vx_mapping *m, struct vx_channel *c, struct sample **s, unsigned n);
+VX_DECLARE(long, channel_empty, struct vx_channel *c);	/* nothing to pull right now */
+VX_DECLARE(long, channel_claimed, struct vx_channel *c);	/* the next cell is claimed and not yet published */
+VX_DECLARE(long, channel_skip, struct vx_channel *c);	/* 1: stepped over such a cell */
+#undef VX_DECLARE
+
+/* start.c */
+VX_HIDDEN void vx_wait_started(void);	/* returns when the leaves can be called; aborts where that would be never */
+VX_HIDDEN extern _Atomic int vx_started;
+static inline void vx_need_leaves(void)
+{
+	if (VX_UNLIKELY(!atomic_load_explicit(&vx_started, memory_order_acquire)))
+		vx_wait_started();
+}
+
+/* late.c: what vx_fail makes of a leaf's negative result: errno and -1 */
+VX_HIDDEN int vx_fail(long result);
+
+/* The thread sanitizer sees no atomics of ours; hand-overs of payloads are announced to it where it is there. */
+extern void __tsan_acquire(void *) __attribute__((weak));
+extern void __tsan_release(void *) __attribute__((weak));
+static inline void vx_handed_over(void *p)
+{
+	if (__tsan_release)
+		__tsan_release(p);
+}
+static inline void vx_taken_over(void *p)
+{
+	if (__tsan_acquire)
+		__tsan_acquire(p);
+}
+
+#endif

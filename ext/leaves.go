@@ -1,0 +1,665 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+/*
+#include "leaf.h"
+
+// The index of each leaf in vx_leaf_table.
+#define LEAF(name) VX_INDEX_##name,
+#define PUBLIC(name, kind) VX_INDEX_##name,
+enum { VX_LEAVES(PUBLIC, LEAF) VX_LEAF_COUNT };
+#undef LEAF
+#undef PUBLIC
+
+// The index of each exported one in vx_public_table.
+#define LEAF(name)
+#define PUBLIC(name, kind) VX_PUBLIC_##name,
+enum { VX_LEAVES(PUBLIC, LEAF) VX_PUBLIC_COUNT };
+#undef LEAF
+#undef PUBLIC
+
+void vx_hand_over(uintptr_t *leaves, int count);
+*/
+import "C"
+
+import (
+	"runtime/debug"
+	"unsafe"
+
+	"github.com/villas-ext/villas-ext/internal/word"
+	"github.com/villas-ext/villas-ext/memory"
+	"github.com/villas-ext/villas-ext/pool"
+	"github.com/villas-ext/villas-ext/queue"
+	"github.com/villas-ext/villas-ext/sample"
+	"github.com/villas-ext/villas-ext/shmem"
+)
+
+// Negated errno values that leaves return.
+const (
+	einval  = -22
+	enomem  = -12
+	ebadmsg = -74
+)
+
+// entry is the address of f's code. A Go function value points to a word that
+// holds it.
+func entry[F any](f F) C.uintptr_t {
+	return **(**C.uintptr_t)(unsafe.Pointer(&f))
+}
+
+// init hands the leaves over. The Go runtime is up, and has nothing to do from
+// here on.
+func init() {
+	debug.SetGCPercent(-1)
+	var table [C.VX_LEAF_COUNT]C.uintptr_t
+	table[C.VX_INDEX_queue_push] = entry(queuePush)
+	table[C.VX_INDEX_queue_pull] = entry(queuePull)
+	table[C.VX_INDEX_queue_push_many] = entry(queuePushMany)
+	table[C.VX_INDEX_queue_pull_many] = entry(queuePullMany)
+	table[C.VX_INDEX_queue_available] = entry(queueAvailable)
+	table[C.VX_INDEX_queue_empty] = entry(queueEmpty)
+	table[C.VX_INDEX_queue_cells] = entry(queueCells)
+	table[C.VX_INDEX_queue_init] = entry(queueInit)
+	table[C.VX_INDEX_queue_destroy] = entry(queueDestroy)
+	table[C.VX_INDEX_sample_alloc] = entry(sampleAlloc)
+	table[C.VX_INDEX_sample_get] = entry(sampleGet)
+	table[C.VX_INDEX_sample_put] = entry(samplePut)
+	table[C.VX_INDEX_sample_get_many] = entry(sampleGetMany)
+	table[C.VX_INDEX_sample_put_many] = entry(samplePutMany)
+	table[C.VX_INDEX_sample_free] = entry(sampleFree)
+	table[C.VX_INDEX_sample_release] = entry(sampleRelease)
+	table[C.VX_INDEX_sample_stash] = entry(sampleStash)
+	table[C.VX_INDEX_sample_stash_rest] = entry(sampleStashRest)
+	table[C.VX_INDEX_sample_copy] = entry(sampleCopy)
+	table[C.VX_INDEX_sample_set_data_format] = entry(sampleSetDataFormat)
+	table[C.VX_INDEX_sample_get_data_format] = entry(sampleGetDataFormat)
+	table[C.VX_INDEX_shmem_total_size] = entry(shmemTotalSize)
+	table[C.VX_INDEX_pool_init] = entry(poolInit)
+	table[C.VX_INDEX_pool_destroy] = entry(poolDestroy)
+	table[C.VX_INDEX_pool_complete] = entry(poolComplete)
+	table[C.VX_INDEX_managed_init] = entry(managedInit)
+	table[C.VX_INDEX_managed_alloc] = entry(managedAlloc)
+	table[C.VX_INDEX_managed_free] = entry(managedFree)
+	table[C.VX_INDEX_region_format] = entry(regionFormat)
+	table[C.VX_INDEX_region_answer] = entry(regionAnswer)
+	table[C.VX_INDEX_region_attach] = entry(regionAttach)
+	table[C.VX_INDEX_region_detach] = entry(regionDetach)
+	table[C.VX_INDEX_region_find] = entry(regionFind)
+	table[C.VX_INDEX_region_enter] = entry(regionEnter)
+	table[C.VX_INDEX_region_entered] = entry(regionEntered)
+	table[C.VX_INDEX_region_enter_legacy] = entry(regionEnterLegacy)
+	table[C.VX_INDEX_region_retire] = entry(regionRetire)
+	table[C.VX_INDEX_channel_read] = entry(channelRead)
+	table[C.VX_INDEX_channel_write] = entry(channelWrite)
+	table[C.VX_INDEX_channel_empty] = entry(channelEmpty)
+	table[C.VX_INDEX_channel_claimed] = entry(channelClaimed)
+	table[C.VX_INDEX_channel_skip] = entry(channelSkip)
+	C.vx_hand_over(&table[0], C.VX_LEAF_COUNT)
+}
+
+// The leaves follow: thin, since the algorithms are in the packages. Addresses
+// come as uintptr; 0 is NULL.
+
+// A queue outside of all regions is the caller's own memory: its geometry is
+// what the struct says, as in the original.
+
+//go:nosplit
+//go:norace
+func queuePush(q, p uintptr) int64 {
+	if q == 0 {
+		return einval
+	}
+	r := find(q)
+	if r == nil {
+		own := queue.Own(q)
+		return truth(own.Push(p))
+	}
+	v := r.queue(q)
+	if v == nil || !r.region.Pool.Contains(p) {
+		return einval
+	}
+	return truth(v.Push(p))
+}
+
+//go:nosplit
+//go:norace
+func queuePull(q, dst uintptr) int64 {
+	if q == 0 || dst == 0 {
+		return einval
+	}
+	r := find(q)
+	if r == nil {
+		own := queue.Own(q)
+		p, ok := own.Pull()
+		if ok {
+			word.Set64(dst, uint64(p))
+		}
+		return truth(ok)
+	}
+	return queuePullMany(q, dst, 1)
+}
+
+//go:nosplit
+//go:norace
+func queuePushMany(q, ps uintptr, n uint64) int64 {
+	if q == 0 || ps == 0 {
+		return einval
+	}
+	r := find(q)
+	if r == nil {
+		own := queue.Own(q)
+		return int64(own.PushMany(ps, n))
+	}
+	v := r.queue(q)
+	if v == nil {
+		return einval
+	}
+	for i := uint64(0); i < n; i++ {
+		if !r.region.Pool.Contains(uintptr(word.Get64(ps + uintptr(i)*8))) {
+			return einval
+		}
+	}
+	return int64(v.PushMany(ps, n))
+}
+
+//go:nosplit
+//go:norace
+func queuePullMany(q, dst uintptr, n uint64) int64 {
+	if q == 0 || dst == 0 {
+		return einval
+	}
+	r := find(q)
+	if r == nil {
+		own := queue.Own(q)
+		return int64(own.PullMany(dst, n))
+	}
+	v := r.queue(q)
+	if v == nil {
+		return einval
+	}
+	got, good := v.PullMany(dst, n), uint64(0)
+	for i := uint64(0); i < got; i++ {
+		p := word.Get64(dst + uintptr(i)*8)
+		if r.region.Pool.Contains(uintptr(p)) {
+			word.Set64(dst+uintptr(good)*8, p)
+			good++
+		}
+	}
+	if good == 0 && got != 0 {
+		return ebadmsg
+	}
+	return int64(good)
+}
+
+//go:nosplit
+//go:norace
+func queueAvailable(q uintptr) uint64 {
+	if q == 0 {
+		return 0
+	}
+	r := find(q)
+	if r == nil {
+		own := queue.Own(q)
+		return own.Len()
+	}
+	v := r.queue(q)
+	if v == nil {
+		return 0
+	}
+	return v.Len()
+}
+
+//go:nosplit
+//go:norace
+func queueEmpty(q uintptr) int64 {
+	r := find(q)
+	if r == nil {
+		own := queue.Own(q)
+		return truth(!own.Readable())
+	}
+	v := r.queue(q)
+	return truth(v == nil || !v.Readable())
+}
+
+//go:nosplit
+//go:norace
+func queueCells(n uint64) uint64 { return queue.CellsFor(n) }
+
+//go:nosplit
+//go:norace
+func queueInit(q, cells uintptr, n uint64, mem uintptr) { queue.Init(q, cells, n, mem) }
+
+// queueDestroy goes by the private record for a queue in a region: there the
+// memory is the region, whatever its words say.
+//
+//go:nosplit
+//go:norace
+func queueDestroy(q, mem, cells uintptr) uint64 {
+	m, buffer, n := queue.Destroy(q)
+	if r := find(q); r != nil {
+		m = r.region.Base
+	}
+	word.Set64(mem, uint64(m))
+	word.Set64(cells, uint64(buffer))
+	return queue.CellsSize(n)
+}
+
+//go:nosplit
+//go:norace
+func sampleAlloc(p, dst uintptr, n int32) int64 {
+	if p == 0 || dst == 0 || n < 0 {
+		return einval
+	}
+	bringHome()
+	r := find(p)
+	if r == nil {
+		var own pool.View
+		own.Trust(p)
+		return int64(sample.AllocMany(&own, dst, uint64(n)))
+	}
+	if p != r.region.Pool.Addr() {
+		return einval
+	}
+	return int64(sample.AllocMany(&r.region.Pool, dst, uint64(n)))
+}
+
+//go:nosplit
+//go:norace
+func sampleGet(s uintptr) int64 {
+	if s == 0 {
+		return einval
+	}
+	n := int64(sample.Acquire(s))
+	if n < 0 {
+		return einval
+	}
+	return n
+}
+
+//go:nosplit
+//go:norace
+func samplePut(s uintptr) int64 {
+	if s == 0 {
+		return einval
+	}
+	r := find(s)
+	if r != nil && !r.region.Pool.Contains(s) {
+		return einval
+	}
+	n := sample.Drop(s)
+	if n > 0 {
+		return int64(n)
+	}
+	if n < 0 {
+		return einval
+	}
+	if r != nil && sample.Release(&r.region.Pool, s) || sampleRelease(s) != 0 {
+		bringHome()
+		return 0
+	}
+	return -int64(s)
+}
+
+// sampleRelease gives the block of a sample without references back to its
+// pool.
+//
+//go:nosplit
+//go:norace
+func sampleRelease(s uintptr) int64 {
+	var own pool.View
+	p := homeOf(s, &own)
+	return truth(p == nil || sample.Release(p, s))
+}
+
+// homeOf returns the pool of the sample at address s: its region's, or, in the
+// caller's own memory, the one that the sample names, in own; nil for an address
+// in a region that is no block.
+//
+//go:nosplit
+//go:norace
+func homeOf(s uintptr, own *pool.View) *pool.View {
+	r := find(s)
+	if r == nil {
+		own.Trust(sample.PoolAddr(s))
+		return own
+	}
+	if !r.region.Pool.Contains(s) {
+		return nil
+	}
+	return &r.region.Pool
+}
+
+//go:nosplit
+//go:norace
+func sampleGetMany(ss uintptr, n int32) int64 {
+	if ss == 0 || n < 0 {
+		return einval
+	}
+	for i := int32(0); i < n; i++ {
+		s := uintptr(word.Get64(ss + uintptr(i)*8))
+		if s == 0 {
+			return einval
+		}
+		sample.Acquire(s)
+	}
+	return int64(n)
+}
+
+// batch is struct vx_batch.
+type batch struct {
+	sample.Batch
+	run uint64
+}
+
+// samplePutMany puts run after run of samples of one pool.
+//
+//go:nosplit
+//go:norace
+func samplePutMany(ss uintptr, n int64, progress uintptr) int64 {
+	return releaseRuns(ss, uint64(n), progress, false)
+}
+
+//go:nosplit
+//go:norace
+func sampleFree(ss uintptr, n int64, progress uintptr) int64 {
+	return releaseRuns(ss, uint64(n), progress, true)
+}
+
+//go:nosplit
+//go:norace
+func releaseRuns(ss uintptr, n uint64, progress uintptr, whatever bool) int64 {
+	b := (*batch)(word.At(progress))
+	for b.run < n {
+		first := ss + uintptr(b.run)*8
+		s := uintptr(word.Get64(first))
+		if s == 0 {
+			b.run++
+			continue
+		}
+		var own pool.View
+		p := homeOf(s, &own)
+		if p == nil {
+			b.run++
+			continue
+		}
+		length := uint64(1)
+		for b.run+length < n && sameHome(p, &own, uintptr(word.Get64(first+uintptr(length)*8))) {
+			length++
+		}
+		if !b.Batch.Release(p, first, length, whatever) {
+			return 0
+		}
+		b.run += length
+		b.Batch.Next()
+	}
+	bringHome()
+	return 1
+}
+
+// sameHome reports whether the sample at address s is of the pool p as well.
+//
+//go:nosplit
+//go:norace
+func sameHome(p, own *pool.View, s uintptr) bool {
+	if p == own {
+		return s != 0 && find(s) == nil && sample.PoolAddr(s) == p.Addr()
+	}
+	return p.Contains(s)
+}
+
+// sampleCopy copies all but the values and returns how many bytes of those
+// there are to copy.
+//
+//go:nosplit
+//go:norace
+func sampleCopy(dst, src uintptr) int64 {
+	if dst == 0 || src == 0 {
+		return einval
+	}
+	return int64(sample.CopyHead(dst, src, blockSizeOf(dst), blockSizeOf(src)))
+}
+
+// blockSizeOf is the size of the block that the sample at address s stands in,
+// 0 in the caller's own memory.
+//
+//go:nosplit
+//go:norace
+func blockSizeOf(s uintptr) uint64 {
+	if r := find(s); r != nil {
+		return r.region.Pool.Size()
+	}
+	return 0
+}
+
+//go:nosplit
+//go:norace
+func sampleSetDataFormat(s uintptr, i, format int32) int64 {
+	if s == 0 || !sample.SetFormat(s, int64(i), format != 0) {
+		return einval
+	}
+	return 0
+}
+
+//go:nosplit
+//go:norace
+func sampleGetDataFormat(s uintptr, i int32) int64 {
+	if s == 0 {
+		return einval
+	}
+	f := sample.Format(s, int64(i))
+	if f < 0 {
+		return einval
+	}
+	return int64(f)
+}
+
+//go:nosplit
+//go:norace
+func shmemTotalSize(in, out, samplelen int32) uint64 {
+	if in < 0 || out < 0 || samplelen < 0 {
+		return 0
+	}
+	return shmem.TotalSize(uint64(in), uint64(out), uint64(samplelen))
+}
+
+//go:nosplit
+//go:norace
+func poolInit(p, buffer uintptr, size, count uint64, mem uintptr) {
+	pool.Init(p, buffer, size, count, mem)
+}
+
+//go:nosplit
+//go:norace
+func poolDestroy(p, mem, buffer uintptr) uint64 {
+	m, b, n := pool.Destroy(p)
+	if r := find(p); r != nil {
+		m = r.region.Base
+	}
+	word.Set64(mem, uint64(m))
+	word.Set64(buffer, uint64(b))
+	return n
+}
+
+//go:nosplit
+//go:norace
+func poolComplete(m uintptr) int64 {
+	p := &at(m).region.Pool
+	return truth(p.Free() == p.Count())
+}
+
+//go:nosplit
+//go:norace
+func managedInit(base, size uintptr) int64 {
+	if memory.Init(base, size) {
+		return 1
+	}
+	return 0
+}
+
+//go:nosplit
+//go:norace
+func managedAlloc(base, size, alignment uintptr) uintptr {
+	return memory.Alloc(base, size, alignment)
+}
+
+//go:nosplit
+//go:norace
+func managedFree(base, p uintptr) int64 {
+	if memory.Free(base, p) {
+		return 1
+	}
+	return 0
+}
+
+//go:nosplit
+//go:norace
+func regionFormat(base, size uintptr, queuelen, samplelen, polling int32) int64 {
+	if queuelen < 1 || samplelen < 0 {
+		return einval
+	}
+	return int64(shmem.Format(base, size, uint64(queuelen), uint64(samplelen), polling != 0))
+}
+
+//go:nosplit
+//go:norace
+func regionAnswer(base uintptr, pid uint32) { shmem.Answer(base, pid) }
+
+//go:nosplit
+//go:norace
+func regionAttach(base, size, mapping uintptr) int64 {
+	r, index := take()
+	if r == nil {
+		return enomem
+	}
+	if fault := r.region.Attach(base, size); fault != 0 {
+		word.Store32(addr(&r.taken), 0)
+		return int64(fault)
+	}
+	c := addr(&r.c)
+	for i := uintptr(0); i < unsafe.Sizeof(r.c); i += 8 {
+		word.Set64(c+i, 0)
+	}
+	word.Set64(c+unsafe.Offsetof(r.c.base), uint64(base))
+	word.Set64(c+unsafe.Offsetof(r.c.size), uint64(size))
+	setChannel(c+unsafe.Offsetof(r.c.in), &r.region.In)
+	setChannel(c+unsafe.Offsetof(r.c.out), &r.region.Out)
+	word.Set64(c+unsafe.Offsetof(r.c.barrier), uint64(r.region.Barrier))
+	word.Set64(c+unsafe.Offsetof(r.c.state), uint64(r.region.State))
+	word.Set64(c+unsafe.Offsetof(r.c.pool), uint64(r.region.Pool.Addr()))
+	if r.region.Polling {
+		word.Set32(c+unsafe.Offsetof(r.c.polling), 1)
+	}
+	if r.region.Legacy {
+		word.Set32(c+unsafe.Offsetof(r.c.legacy), 1)
+	}
+	word.Set64(mapping, uint64(c))
+	publish(index, base, size)
+	return 0
+}
+
+//go:nosplit
+//go:norace
+func setChannel(dst uintptr, c *shmem.Channel) {
+	var mirror C.struct_vx_channel
+	word.Set64(dst+unsafe.Offsetof(mirror.view), uint64(addr(c)))
+	word.Set64(dst+unsafe.Offsetof(mirror.waiters), uint64(c.Waiters))
+	word.Set64(dst+unsafe.Offsetof(mirror.ready), uint64(c.Ready))
+	word.Set64(dst+unsafe.Offsetof(mirror.mutex), uint64(c.Mutex))
+	word.Set64(dst+unsafe.Offsetof(mirror.stopped), uint64(c.Stopped))
+}
+
+// at returns the record whose C part lies at address m.
+//
+//go:nosplit
+//go:norace
+func at(m uintptr) *record { return (*record)(word.At(m)) }
+
+//go:nosplit
+//go:norace
+func regionDetach(m uintptr) {
+	r := at(m)
+	start, size := r.region.Base, r.region.Size
+	r.withdraw()
+	emptyStash(start, size)
+}
+
+//go:nosplit
+//go:norace
+func regionFind(p uintptr) uintptr {
+	r := find(p)
+	if r == nil {
+		return 0
+	}
+	return addr(&r.c)
+}
+
+//go:nosplit
+//go:norace
+func regionEnter(m uintptr, pid uint32) int64 { return int64(at(m).region.Enter(pid)) }
+
+//go:nosplit
+//go:norace
+func regionEntered(m uintptr) int64 { return truth(at(m).region.Entered()) }
+
+//go:nosplit
+//go:norace
+func regionEnterLegacy(m uintptr) int64 { return truth(at(m).region.EnterLegacy()) }
+
+//go:nosplit
+//go:norace
+func regionRetire(m uintptr) int64 { return int64(at(m).region.Retire()) }
+
+//go:nosplit
+//go:norace
+func truth(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+//go:nosplit
+//go:norace
+func channelOf(c uintptr) *shmem.Channel {
+	var mirror C.struct_vx_channel
+	return (*shmem.Channel)(word.At(uintptr(word.Get64(c + unsafe.Offsetof(mirror.view)))))
+}
+
+//go:nosplit
+//go:norace
+func channelRead(m, c, dst uintptr, n uint32) int64 {
+	return at(m).region.Read(channelOf(c), dst, uint64(n))
+}
+
+//go:nosplit
+//go:norace
+func channelWrite(m, c, ss uintptr, n uint32) int64 {
+	r, ch := &at(m).region, channelOf(c)
+	done := r.Write(ch, ss, uint64(n))
+	if done <= 0 || r.Polling {
+		return done
+	}
+	if r.Legacy {
+		return done | C.VX_BROADCAST
+	}
+	if ch.Wake() {
+		return done | C.VX_WAKE
+	}
+	return done
+}
+
+//go:nosplit
+//go:norace
+func channelEmpty(c uintptr) int64 { return truth(!channelOf(c).Readable()) }
+
+//go:nosplit
+//go:norace
+func channelClaimed(c uintptr) int64 {
+	ch := channelOf(c)
+	return truth(!ch.Readable() && ch.Len() != 0)
+}
+
+//go:nosplit
+//go:norace
+func channelSkip(c uintptr) int64 { return truth(channelOf(c).SkipUnpublished()) }

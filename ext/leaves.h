@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The list of leaves: Go functions that C calls without the Go runtime. The stubs (stubs_*.S), their
+ * prototypes (leaf.h) and the hand-over table (leaves.go) all come from this one list.
+ *
+ * PUBLIC(name, kind): the exported function is the stub itself. kind is INT where a negative result is a negated
+ * errno value, to be turned into -1 and errno, and RAW where the result goes to the caller as it is.
+ * LEAF(name): for the C in this folder only, as vx_leaf_<name>. Every PUBLIC one has such a stub, too. */
+#define VX_LEAVES(PUBLIC, LEAF) \
+	PUBLIC(queue_push, INT) \
+	PUBLIC(queue_pull, INT) \
+	PUBLIC(queue_push_many, INT) \
+	PUBLIC(queue_pull_many, INT) \
+	PUBLIC(queue_available, RAW) \
+	PUBLIC(sample_alloc, INT) \
+	PUBLIC(sample_get, INT) \
+	PUBLIC(sample_put, INT) \
+	PUBLIC(sample_get_many, INT) \
+	PUBLIC(sample_set_data_format, INT) \
+	PUBLIC(sample_get_data_format, INT) \
+	PUBLIC(shmem_total_size, RAW) \
+	LEAF(sample_put_many) \
+	LEAF(sample_free) \
+	LEAF(sample_release) \
+	LEAF(sample_stash) \
+	LEAF(sample_stash_rest) \
+	LEAF(sample_copy) \
+	LEAF(queue_cells) \
+	LEAF(queue_init) \
+	LEAF(queue_destroy) \
+	LEAF(queue_empty) \
+	LEAF(pool_init) \
+	LEAF(pool_destroy) \
+	LEAF(pool_complete) \
+	LEAF(managed_init) \
+	LEAF(managed_alloc) \
+	LEAF(managed_free) \
+	LEAF(region_format) \
+	LEAF(region_answer) \
+	LEAF(region_attach) \
+	LEAF(region_detach) \
+	LEAF(region_find) \
+	LEAF(region_enter) \
+	LEAF(region_entered) \
+	LEAF(region_enter_legacy) \
+	LEAF(region_retire) \
+	LEAF(channel_read) \
+	LEAF(channel_write) \
+	LEAF(channel_empty) \
+	LEAF(channel_claimed) \
+	LEAF(channel_skip)

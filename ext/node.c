@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The node's side of a region, for C: create, accept, read, write, close. */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <villas/shmem_node.h>
+
+#include "object.h"
+#include "side.h"
+
+/* How long a closing node stays for a reference-built program to see the end. */
+#define GRACE_NS 1000000000u
+
+/* A reference-built program waits before it looks: while samples stay in `out`, it is woken again this often. */
+#define WAKE_AGAIN_NS 500000u
+
+/* How often accept looks whether a reference-built program has come to the barrier. */
+#define BARRIER_LOOK_NS 1000000u
+
+/* A former region whose samples this process still holds. */
+struct former {
+	struct former *next;
+	struct vx_mapping *m;
+};
+
+struct shmem_node {
+	char *name;
+	struct shmem_node_options options;
+	struct vx_mapping *_Atomic m;	/* of the present region */
+	struct former *former;
+	pthread_mutex_t lock;		/* one accept or close at a time */
+	pthread_t waker;		/* towards a reference-built program in signalled mode */
+	int waking;
+	_Atomic uint32_t rest;		/* tells the waker to end */
+};
+
+/* The reference's pthread objects, for programs built with it. */
+static void init_pthread(struct shmem_shared *shm, struct vx_mapping *m)
+{
+	pthread_mutexattr_t mattr;
+	pthread_condattr_t cattr;
+	struct vx_channel *channels[] = { &m->in, &m->out };
+
+	pthread_barrierattr_init((pthread_barrierattr_t *) &shm->start_attr);
+	pthread_barrierattr_setpshared((pthread_barrierattr_t *) &shm->start_attr, PTHREAD_PROCESS_SHARED);
+	pthread_barrier_init(m->barrier, (pthread_barrierattr_t *) &shm->start_attr, 2);
+	if (m->polling)
+		return;
+	pthread_mutexattr_init(&mattr);
+	pthread_mutexattr_setpshared(&mattr, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_setrobust(&mattr, PTHREAD_MUTEX_ROBUST);
+	pthread_condattr_init(&cattr);
+	pthread_condattr_setpshared(&cattr, PTHREAD_PROCESS_SHARED);
+	for (int i = 0; i < 2; i++) {
+		pthread_mutex_init(channels[i]->mutex, &mattr);
+		pthread_cond_init(channels[i]->ready, &cattr);
+	}
+	pthread_condattr_destroy(&cattr);
+	pthread_mutexattr_destroy(&mattr);
+}
+
+/* Put the finished object at path under the name. One that a dead node left is replaced, a living node's is not. */
+static int take_name(const char *path, const char *name, const struct stat *own)
+{
+	struct stat st;
+	int err;
+
+	if (own)
+		return vx_object_publish(path, name, own);
+	for (int tries = 0; tries < 100; tries++) {
+		err = vx_object_publish(path, name, NULL);
+		if (err != EEXIST)
+			return err;
+		int fd = vx_object_open(name);
+		if (fd == -ENOENT)
+			continue;
+		if (fd < 0)
+			return EEXIST;
+		void *hold = vx_hold(fd, VX_NODE_BYTE, &err);	/* the dead node's lock: nobody else replaces it now */
+		bool sure, stale = hold && !fstat(fd, &st);
+		if (stale)	/* a reference-built node holds no lock, but maps its region */
+			stale = vx_is_ours(fd, (size_t) st.st_size) || !vx_mapped_by_others(st.st_dev, st.st_ino, &sure);
+		if (stale)
+			err = vx_object_publish(path, name, &st);
+		vx_unhold(hold);
+		close(fd);
+		if (!stale)
+			return EEXIST;
+		if (err != ENOENT && err != EEXIST)
+			return err;
+	}
+	return EEXIST;
+}
+
+/* Make a fresh region and put it under the node's name, in place of own if that is given: 0 or an errno value. */
+static int make_region(struct shmem_node *node, const struct stat *own)
+{
+	const struct shmem_node_options *o = &node->options;
+	char path[PATH_MAX];
+	struct stat st;
+	int err = 0;
+	size_t size = vx_leaf_shmem_total_size(o->queuelen, o->queuelen, o->samplelen);
+	struct vx_mapping *m = NULL;
+
+	if (!size)
+		return EINVAL;
+	int fd = vx_object_create(path, size, o->mode, o->group);
+	if (fd < 0)
+		return -fd;
+	char *base = vx_object_map(fd, size, o->flags & SHMEM_LOCK_MEMORY, &err);
+	if (base) {
+		long r = vx_leaf_region_format(base, size, o->queuelen, o->samplelen, o->polling);
+		if (!r) {
+			vx_leaf_region_answer(base, (uint32_t) getpid());
+			r = vx_leaf_region_attach(base, size, &m);
+		}
+		err = (int) -r;
+	}
+	if (!err && fstat(fd, &st))
+		err = errno;
+	if (!err) {
+		init_pthread((struct shmem_shared *) (base + VX_SHARED_OFFSET), m);
+		m->node = 1;
+		m->device = (uint64_t) st.st_dev;
+		m->inode = (uint64_t) st.st_ino;
+		m->owner = (int) getpid();
+		m->spin = vx_spin_setting(o->spin);
+		atomic_store(&m->spinning, m->spin * 1000);
+		atomic_store(&m->fd, fd);
+		m->hold = vx_hold(fd, VX_NODE_BYTE, &err);
+		err = m->hold ? take_name(path, node->name, own) : err;
+	}
+	if (err) {
+		unlink(path);
+		if (m) {
+			atomic_store(&m->fd, fd);
+			vx_unmap(m);
+		} else {
+			if (base)
+				munmap(base, size);
+			close(fd);
+		}
+		return err;
+	}
+	atomic_store(&node->m, m);
+	return 0;
+}
+
+VX_EXPORT struct shmem_node *shmem_node_create(const char *name, const struct shmem_node_options *options)
+{
+	struct shmem_node_options all = SHMEM_NODE_OPTIONS_INIT;
+	char path[PATH_MAX];
+
+	if (options) {
+		if (options->size < sizeof(options->size) || options->size > 4096) {
+			errno = EINVAL;
+			return NULL;
+		}
+		memcpy(&all, options, options->size < sizeof(all) ? options->size : sizeof(all));
+	}
+	int err = vx_object_path(name, path);
+	if (!err && (all.queuelen < 1 || all.samplelen < 0))
+		err = EINVAL;
+	struct shmem_node *node = err ? NULL : calloc(1, sizeof(*node));
+	if (!node) {
+		errno = err ? err : ENOMEM;
+		return NULL;
+	}
+	node->options = all;
+	pthread_mutex_init(&node->lock, NULL);
+	node->name = strdup(name);
+	vx_need_leaves();
+	err = node->name ? make_region(node, NULL) : ENOMEM;
+	if (err) {
+		free(node->name);
+		free(node);
+		errno = err;
+		return NULL;
+	}
+	return node;
+}
+
+/* Towards a reference-built program in signalled mode: it may have gone to sleep with samples in `out`. */
+static void *wake_again(void *arg)
+{
+	struct shmem_node *node = arg;
+	struct vx_mapping *m = node->m;
+
+	while (!atomic_load(&node->rest)) {
+		if (!vx_leaf_channel_empty(&m->out))
+			vx_wake(m, &m->out, VX_BROADCAST);
+		vx_futex_wait(&node->rest, 0, vx_now() + WAKE_AGAIN_NS);
+	}
+	return NULL;
+}
+
+static void start_waker(struct shmem_node *node)
+{
+	sigset_t all, old;
+
+	atomic_store(&node->rest, 0);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	node->waking = !pthread_create(&node->waker, NULL, wake_again, node);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+static void stop_waker(struct shmem_node *node)
+{
+	if (!node->waking)
+		return;
+	atomic_store(&node->rest, 1);
+	vx_futex_wake(&node->rest);
+	pthread_join(node->waker, NULL);
+	node->waking = 0;
+}
+
+/* glibc's pthread_barrier_t begins with the number of those who stand at it (2.25 and later). */
+static bool at_barrier(struct vx_mapping *m)
+{
+	return atomic_load((_Atomic uint32_t *) m->barrier) != 0;
+}
+
+static bool program_gone(struct vx_mapping *m)
+{
+	return atomic_load(m->state) == 2 && (atomic_load(m->in.stopped) || atomic_load(&m->dead) || !vx_peer_lives(m));
+}
+
+/* Let go of former regions of whose blocks none is held any more; of all, if told. */
+static void sweep(struct shmem_node *node, bool all)
+{
+	for (struct former **f = &node->former; *f;) {
+		struct former *old = *f;
+		if (all || vx_leaf_pool_complete(old->m)) {
+			*f = old->next;
+			vx_unmap(old->m);
+			free(old);
+		} else {
+			f = &old->next;
+		}
+	}
+}
+
+/* The program is gone: a fresh region takes the place of its, which stays mapped while our user holds samples of it. */
+static int renew(struct shmem_node *node)
+{
+	struct vx_mapping *old = node->m;
+	struct stat own = { .st_dev = (dev_t) old->device, .st_ino = (ino_t) old->inode };
+	struct former *f = malloc(sizeof(*f));
+	struct sample *left[64];
+	long n;
+
+	if (!f)
+		return ENOMEM;
+	stop_waker(node);
+	int err = make_region(node, &own);
+	if (err == EEXIST || err == ENOENT)	/* somebody removed or replaced the name: as at the start */
+		err = make_region(node, NULL);
+	if (err) {
+		free(f);
+		return err;
+	}
+	vx_leaf_region_retire(old);
+	atomic_store(old->out.stopped, 1);
+	vx_drive_out(old);
+	while ((n = vx_leaf_channel_read(old, &old->out, left, 64)) > 0 || (n = vx_leaf_channel_read(old, &old->in, left, 64)) > 0)
+		sample_free(left, (int) n);
+	vx_unhold(old->hold);
+	old->hold = NULL;
+	*f = (struct former) { node->former, old };
+	node->former = f;
+	sweep(node, false);
+	return 0;
+}
+
+static void unlock(void *lock)
+{
+	pthread_mutex_unlock(lock);
+}
+
+static int accept_program(struct shmem_node *node, uint64_t deadline)
+{
+	struct vx_mapping *m = node->m;
+
+	if (program_gone(m)) {
+		int err = renew(node);
+		if (err)
+			return err;
+		m = node->m;
+	}
+	for (;;) {
+		uint32_t state = atomic_load(m->state);
+		uint64_t now = vx_now();
+		if (state == 2)
+			return 0;
+		if (!(node->options.flags & SHMEM_NO_LEGACY) && at_barrier(m) && vx_leaf_region_enter_legacy(m)) {
+			atomic_store(&m->legacy, 1);
+			pthread_barrier_wait(m->barrier);
+			if (!m->polling)
+				start_waker(node);
+			return 0;
+		}
+		if (atomic_load(&m->closing))
+			return ECANCELED;
+		if (now >= deadline)
+			return ETIMEDOUT;
+		uint64_t look = now + BARRIER_LOOK_NS;
+		vx_futex_wait(m->state, state, look < deadline ? look : deadline);
+	}
+}
+
+VX_EXPORT int shmem_node_accept(struct shmem_node *node, const struct timespec *timeout)
+{
+	int err;
+
+	if (!node)
+		return vx_fail(-EINVAL);
+	pthread_mutex_lock(&node->lock);
+	pthread_cleanup_push(unlock, &node->lock);
+	err = accept_program(node, vx_deadline(timeout));
+	pthread_cleanup_pop(1);
+	return err ? vx_fail(-err) : 0;
+}
+
+VX_EXPORT struct shmem_shared *shmem_node_shared(struct shmem_node *node)
+{
+	if (!node) {
+		vx_fail(-EINVAL);
+		return NULL;
+	}
+	return (struct shmem_shared *) (node->m->base + VX_SHARED_OFFSET);
+}
+
+VX_EXPORT struct pool *shmem_node_pool(struct shmem_node *node)
+{
+	if (!node) {
+		vx_fail(-EINVAL);
+		return NULL;
+	}
+	return node->m->pool;
+}
+
+VX_EXPORT int shmem_node_read(struct shmem_node *node, struct sample *smps[], unsigned cnt)
+{
+	return node ? vx_read(node->m, &node->m->in, smps, cnt, VX_NEVER, true) : vx_fail(-EINVAL);
+}
+
+VX_EXPORT int shmem_node_read_timeout(struct shmem_node *node, struct sample *smps[], unsigned cnt,
+	const struct timespec *timeout)
+{
+	return node ? vx_read(node->m, &node->m->in, smps, cnt, vx_deadline(timeout), false) : vx_fail(-EINVAL);
+}
+
+VX_EXPORT int shmem_node_write(struct shmem_node *node, struct sample *smps[], unsigned cnt)
+{
+	return node ? vx_write(node->m, &node->m->out, &node->m->in, smps, cnt, 0) : vx_fail(-EINVAL);
+}
+
+VX_EXPORT int shmem_node_write_timeout(struct shmem_node *node, struct sample *smps[], unsigned cnt,
+	const struct timespec *timeout)
+{
+	return node ? vx_write(node->m, &node->m->out, &node->m->in, smps, cnt, vx_deadline(timeout)) : vx_fail(-EINVAL);
+}
+
+/* A reference-built program that is on its way into a wait misses a single broadcast: repeat it until it has gone. */
+static void see_off(struct vx_mapping *m)
+{
+	uint64_t end = vx_now() + GRACE_NS;
+
+	vx_wake(m, &m->out, VX_WAKE | VX_BROADCAST);
+	if (m->polling || !atomic_load(&m->legacy))
+		return;
+	while (!atomic_load(m->in.stopped) && vx_now() < end && vx_peer_lives(m)) {
+		vx_sleep(1000000);
+		vx_wake(m, &m->out, VX_BROADCAST);
+	}
+}
+
+VX_EXPORT int shmem_node_close(struct shmem_node *node)
+{
+	if (!node)
+		return vx_fail(-EINVAL);
+	struct vx_mapping *m = node->m;
+	bool owner = m->owner == (int) getpid();
+
+	atomic_store(&m->closing, 1);
+	if (owner) {
+		struct stat now;
+		char path[PATH_MAX];
+		vx_leaf_region_retire(m);
+		atomic_store(m->out.stopped, 1);
+		if (!vx_object_path(node->name, path) && !lstat(path, &now) && (uint64_t) now.st_dev == m->device &&
+		    (uint64_t) now.st_ino == m->inode)
+			unlink(path);
+		vx_futex_wake(m->state);
+	}
+	pthread_mutex_lock(&node->lock);	/* an accept under way ends first */
+	vx_drive_out(m);
+	if (owner) {
+		stop_waker(node);
+		if (at_barrier(m) && !atomic_load(&m->legacy))	/* a program on its way in: let it in, to see the end */
+			pthread_barrier_wait(m->barrier);
+		see_off(m);
+	}
+	vx_unmap(m);
+	sweep(node, true);
+	pthread_mutex_unlock(&node->lock);
+	pthread_mutex_destroy(&node->lock);
+	free(node->name);
+	free(node);
+	return 0;
+}

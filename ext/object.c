@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* POSIX shared memory objects by name, and the locks by which two sides know of each other's life. */
+
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "object.h"
+
+/* Where glibc keeps shared memory objects on Linux. */
+#define SHM_DIR "/dev/shm/"
+
+int vx_object_path(const char *name, char path[PATH_MAX])
+{
+	if (!name)
+		return EINVAL;
+	while (*name == '/')
+		name++;
+	if (!*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
+		return EINVAL;
+	if (strlen(name) > NAME_MAX)
+		return ENAMETOOLONG;
+	snprintf(path, PATH_MAX, SHM_DIR "%s", name);
+	return 0;
+}
+
+int vx_object_open(const char *name)
+{
+	char path[PATH_MAX];
+	int err = vx_object_path(name, path);
+
+	if (err)
+		return -err;
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
+int vx_object_create(char path[PATH_MAX], size_t size, mode_t mode, gid_t group)
+{
+	static _Atomic unsigned count;
+	int fd, err;
+
+	do {
+		snprintf(path, PATH_MAX, SHM_DIR ".villas-ext.%d.%u.%llx", (int) getpid(), atomic_fetch_add(&count, 1),
+			(unsigned long long) vx_now());
+		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	} while (fd < 0 && errno == EEXIST);
+	if (fd < 0)
+		return -errno;
+
+	do
+		err = posix_fallocate(fd, 0, (off_t) size);
+	while (err == EINTR);
+	if (!err && group != (gid_t) -1 && fchown(fd, (uid_t) -1, group))
+		err = errno;
+	if (!err && fchmod(fd, mode))
+		err = errno;
+	if (err) {
+		unlink(path);
+		close(fd);
+		return -err;
+	}
+	return fd;
+}
+
+int vx_object_publish(const char *path, const char *name, const struct stat *replace)
+{
+	char target[PATH_MAX];
+	struct stat now;
+	int err = vx_object_path(name, target);
+
+	if (err)
+		return err;
+	if (!replace) {
+		if (link(path, target))
+			return errno;
+		unlink(path);
+		return 0;
+	}
+	if (lstat(target, &now))
+		return errno;
+	if (!S_ISREG(now.st_mode) || now.st_dev != replace->st_dev || now.st_ino != replace->st_ino)
+		return EEXIST;
+	if (now.st_uid != geteuid())
+		return EACCES;
+	return rename(path, target) ? errno : 0;
+}
+
+void *vx_object_map(int fd, size_t size, bool lock, int *err)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+
+	if (p == MAP_FAILED) {
+		*err = errno;
+		return NULL;
+	}
+	if (lock && mlock(p, size)) {
+		*err = errno;
+		munmap(p, size);
+		return NULL;
+	}
+	return p;
+}
+
+static size_t page(void)
+{
+	return (size_t) sysconf(_SC_PAGESIZE);
+}
+
+void *vx_hold(int fd, long byte, int *err)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+	char self[64];
+
+	snprintf(self, sizeof(self), "/proc/self/fd/%d", fd);
+	int own = open(self, O_RDWR | O_CLOEXEC);
+	if (own < 0) {
+		*err = errno;
+		return NULL;
+	}
+	void *p = MAP_FAILED;
+	if (!fcntl(own, F_OFD_SETLK, &lock)) {
+		p = mmap(NULL, page(), PROT_NONE, MAP_SHARED, own, 0);
+		if (p != MAP_FAILED && madvise(p, page(), MADV_DONTFORK)) {
+			*err = errno;
+			munmap(p, page());
+			close(own);
+			return NULL;
+		}
+	}
+	*err = errno == EACCES ? EAGAIN : errno;
+	close(own);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+void vx_unhold(void *p)
+{
+	if (p)
+		munmap(p, page());
+}
+
+int vx_held(int fd, long byte)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+
+	if (fcntl(fd, F_OFD_GETLK, &lock))
+		return -1;
+	return lock.l_type != F_UNLCK;
+}
+
+bool vx_is_ours(int fd, size_t size)
+{
+	struct vx_mapping *m;
+	bool ours = false;
+	int err;
+	char *base = size ? vx_object_map(fd, size, false, &err) : NULL;
+
+	if (base && !vx_leaf_region_attach(base, size, &m)) {
+		ours = m->state != NULL;
+		vx_leaf_region_detach(m);
+	}
+	if (base)
+		munmap(base, size);
+	return ours;
+}
+
+/* Whether a line of /proc/PID/maps is about the inode. */
+static bool maps_inode(FILE *f, dev_t device, ino_t inode)
+{
+	char *line = NULL;
+	size_t room = 0;
+	bool found = false;
+
+	while (!found && getline(&line, &room, f) > 0) {
+		unsigned mj, mn;
+		unsigned long long number;
+		if (sscanf(line, "%*s %*s %*s %x:%x %llu", &mj, &mn, &number) == 3)
+			found = number == inode && makedev(mj, mn) == device;
+	}
+	free(line);
+	return found;
+}
+
+int vx_mapped_by_others(dev_t device, ino_t inode, bool *sure)
+{
+	int count = 0;
+	struct dirent *entry;
+	DIR *proc = opendir("/proc");
+
+	*sure = proc != NULL;
+	if (!proc)
+		return 0;
+	while ((entry = readdir(proc))) {
+		char path[64], *end;
+		long pid = strtol(entry->d_name, &end, 10);
+		if (*end || pid <= 0 || pid == getpid())
+			continue;
+		snprintf(path, sizeof(path), "/proc/%ld/maps", pid);
+		FILE *f = fopen(path, "re");
+		if (!f) {
+			if (errno == EACCES || errno == EPERM)
+				*sure = false;
+			continue;
+		}
+		if (maps_inode(f, device, inode))
+			count++;
+		fclose(f);
+	}
+	closedir(proc);
+	return count;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* POSIX shared memory objects by name, and the locks by which two sides know of each other's life. */
+#ifndef VX_OBJECT_H
+#define VX_OBJECT_H
+
+#include <limits.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+
+#include "leaf.h"
+
+/* Bytes of the object, far past its end, that a side locks for as long as it lives. */
+#define VX_NODE_BYTE 0x4000000000000001L
+#define VX_PROGRAM_BYTE 0x4000000000000002L
+
+/* The path of the object called name; 0 or an errno value. */
+VX_HIDDEN int vx_object_path(const char *name, char path[PATH_MAX]);
+
+/* A descriptor of the existing object, or minus an errno value. */
+VX_HIDDEN int vx_object_open(const char *name);
+
+/* A new object of size bytes that has no name yet but path, and room for all of its bytes: a descriptor or minus an
+ * errno value. */
+VX_HIDDEN int vx_object_create(char path[PATH_MAX], size_t size, mode_t mode, gid_t group);
+
+/* Give the object at path the name: EEXIST if it is taken and replace does not name the inode it leads to now. */
+VX_HIDDEN int vx_object_publish(const char *path, const char *name, const struct stat *replace);
+
+/* Map size bytes of fd, touched once so that no page faults later, and locked into memory if asked. */
+VX_HIDDEN void *vx_object_map(int fd, size_t size, bool lock, int *err);
+
+/* Lock byte of the object fd until the process dies or vx_unhold: the page that keeps the lock, or NULL and *err.
+ * The lock's file description is referenced by that page alone, and a forked child does not get it. */
+VX_HIDDEN void *vx_hold(int fd, long byte, int *err);
+VX_HIDDEN void vx_unhold(void *page);
+
+/* 1: somebody holds byte; 0: nobody; -1: cannot tell. */
+VX_HIDDEN int vx_held(int fd, long byte);
+
+/* Whether the object is a region that a node of ours made: then its lock tells whether the node lives. */
+VX_HIDDEN bool vx_is_ours(int fd, size_t size);
+
+/* How many other processes map the object of the inode: 0 also where that cannot be seen, then *sure is false. */
+VX_HIDDEN int vx_mapped_by_others(dev_t device, ino_t inode, bool *sure);
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* The calls on samples that are more than one leaf: copies (memcpy is C's) and releases of many. */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+
+#include <villas/sample.h>
+
+#include "put.h"
+
+typedef long batch_leaf(struct sample **smps, long n, struct vx_batch *batch);
+
+/* Drive a release of many to its end, see vx_release. */
+static int release_all(batch_leaf *leaf, struct sample **smps, int cnt)
+{
+	struct vx_batch batch = { 0, 0, 0, 0, 0 };
+
+	vx_need_leaves();
+	if (VX_UNLIKELY(__tsan_release != NULL)) {
+		for (int i = 0; i < cnt; i++)
+			vx_handed_over(smps[i]);
+	}
+	for (int i = 0; !leaf(smps, cnt, &batch); i++) {
+		if (i < VX_RELEASE_YIELDS || !vx_leaf_sample_stash_rest(smps, &batch))
+			sched_yield();
+	}
+	return (int) batch.released;
+}
+
+VX_EXPORT int sample_copy(struct sample *dst, struct sample *src)
+{
+	vx_need_leaves();
+	long bytes = vx_leaf_sample_copy(dst, src);
+	if (VX_UNLIKELY(bytes < 0))
+		return vx_fail(bytes);
+	if (dst != src)
+		memcpy((char *) dst + SAMPLE_LEN(0), (const char *) src + SAMPLE_LEN(0), (size_t) bytes);
+	return 0;
+}
+
+VX_EXPORT int sample_copy_many(struct sample **dsts, struct sample **srcs, int cnt)
+{
+	if (!dsts || !srcs || cnt < 0)
+		return vx_fail(-EINVAL);
+	for (int i = 0; i < cnt; i++) {
+		if (sample_copy(dsts[i], srcs[i]))
+			return -1;
+	}
+	return cnt;
+}
+
+VX_EXPORT int sample_put_many(struct sample **smps, int cnt)
+{
+	if (VX_UNLIKELY(!smps || cnt < 0))
+		return vx_fail(-EINVAL);
+	return release_all(vx_leaf_sample_put_many, smps, cnt);
+}
+
+VX_EXPORT void sample_free(struct sample **smps, int cnt)
+{
+	if (!smps || cnt < 0)
+		vx_fail(-EINVAL);
+	else
+		release_all(vx_leaf_sample_free, smps, cnt);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Waiting for the other side: C on the C stack, cancellable, never longer than a bound without a look. */
+#ifndef VX_WAIT_H
+#define VX_WAIT_H
+
+#include "clock.h"
+#include "leaf.h"
+
+/* Nobody waits longer than this before looking whether the other side lives. */
+#define VX_LOOK_NS 50000000u
+
+/* A polling loop yields after so many empty looks: with fewer CPUs than pollers a pure spin starves the peer. */
+#define VX_LOOKS_BEFORE_YIELD 50
+
+/* Sleep while *word is value, at most until deadline. A cancellation point. Spurious returns happen. */
+VX_HIDDEN void vx_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t deadline);
+VX_HIDDEN void vx_futex_wake(_Atomic uint32_t *word);
+
+/* Sleep for ns. A cancellation point. */
+VX_HIDDEN void vx_sleep(uint64_t ns);
+
+/* Lock a mutex in shared memory by deadline: 0 or an errno value. One whose holder died is made consistent. */
+VX_HIDDEN int vx_mutex_lock(pthread_mutex_t *mutex, uint64_t deadline);
+
+/* Wait until there may be something to pull from c, the other side may have stopped or died, or deadline. A
+ * cancellation point. Look again after it whatever it was. */
+VX_HIDDEN void vx_wait_readable(struct vx_mapping *m, struct vx_channel *c, uint64_t deadline);
+
+/* Wake whoever waits for c, after a write that reported flags (VX_WAKE, VX_BROADCAST), or after a stop (both). */
+VX_HIDDEN void vx_wake(struct vx_mapping *m, struct vx_channel *c, long flags);
+
+/* Whether the other side is there, as far as can be told: false once it is known to be dead. Costs a system call. */
+VX_HIDDEN bool vx_peer_lives(struct vx_mapping *m);
+
+/* The spin in microseconds that was asked for (-1: what VILLAS_EXT_SPIN says, or the default), 0 on one CPU. */
+VX_HIDDEN int vx_spin_setting(int asked);
+
+#endif
