@@ -20,6 +20,9 @@
 /* Where struct shmem_shared stands in a region. */
 #define VX_SHARED_OFFSET 80
 
+/* The attach word's value while a program is there, or was; see package shmem. */
+#define VX_ATTACHED 2
+
 /* One direction of a mapped region. Addresses into the region, set by the leaf region_attach. */
 struct vx_channel {
 	void *view;			/* the queue's private geometry; for leaves only */

@@ -230,7 +230,7 @@ static bool at_barrier(struct vx_mapping *m)
 
 static bool program_gone(struct vx_mapping *m)
 {
-	return atomic_load(m->state) == 2 && (atomic_load(m->in.stopped) || atomic_load(&m->dead) || !vx_peer_lives(m));
+	return atomic_load(m->state) == VX_ATTACHED && (atomic_load(m->in.stopped) || atomic_load(&m->dead) || !vx_peer_lives(m));
 }
 
 /* Let go of former regions of whose blocks none is held any more; of all, if told. */
@@ -298,7 +298,7 @@ static int accept_program(struct shmem_node *node, uint64_t deadline)
 	for (;;) {
 		uint32_t state = atomic_load(m->state);
 		uint64_t now = vx_now();
-		if (state == 2)
+		if (state == VX_ATTACHED)
 			return 0;
 		if (!(node->options.flags & SHMEM_NO_LEGACY) && at_barrier(m) && vx_leaf_region_enter_legacy(m)) {
 			atomic_store(&m->legacy, 1);

@@ -87,7 +87,7 @@ static int enter(struct vx_mapping *m)
 	if (atomic_load(m->out.stopped))
 		return ESTALE;
 	long r = vx_leaf_region_enter(m, (uint32_t) getpid());
-	if (r == -EBUSY && vx_held(atomic_load(&m->fd), VX_PROGRAM_BYTE) == 0 && atomic_load(m->state) == 2)
+	if (r == -EBUSY && vx_held(atomic_load(&m->fd), VX_PROGRAM_BYTE) == 0 && atomic_load(m->state) == VX_ATTACHED)
 		return ESTALE;	/* the program before us is gone, the node is about to notice */
 	if (r)
 		return (int) -r;

@@ -218,6 +218,8 @@ bool vx_peer_lives(struct vx_mapping *m)
 	int saved = errno;
 	bool lives = true;
 
+	if (m->node && atomic_load(m->state) != VX_ATTACHED)
+		return true;	/* nobody is there yet */
 	if (atomic_load(&m->legacy))
 		lives = legacy_peer_lives(m);
 	else if (still_ours(m, atomic_load(&m->fd)))

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package liveness tells whether the other side of a shared memory object still
+// lives. Each side locks a byte of the object; the kernel drops the lock when
+// the process dies, however it dies.
+package liveness
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// The bytes that the sides lock, far past the end of any object.
+const (
+	NodeByte    = 0x4000000000000001
+	ProgramByte = 0x4000000000000002
+)
+
+// A Hold keeps a byte locked for as long as the process lives, or until
+// Release. The lock belongs to an open file description that a single page
+// references, and that page is not passed on by fork: so a child that outlives
+// its parent does not keep the parent's lock.
+type Hold struct{ page []byte }
+
+// Take locks byte at of the object that fd is open on. It fails with EAGAIN if
+// another holds it.
+func Take(fd int, at int64) (*Hold, error) {
+	own, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", fd), unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("reopen the object for its lock: %w", err)
+	}
+	defer unix.Close(own)
+	if err := unix.FcntlFlock(uintptr(own), unix.F_OFD_SETLK, lock(at)); err != nil {
+		return nil, err
+	}
+	page, err := unix.Mmap(own, 0, os.Getpagesize(), unix.PROT_NONE, unix.MAP_SHARED)
+	if err != nil {
+		return nil, fmt.Errorf("map the page that keeps the lock: %w", err)
+	}
+	if err := unix.Madvise(page, unix.MADV_DONTFORK); err != nil {
+		unix.Munmap(page)
+		return nil, fmt.Errorf("keep the lock out of children: %w", err)
+	}
+	return &Hold{page}, nil
+}
+
+// Release drops the lock.
+func (h *Hold) Release() {
+	if h != nil && h.page != nil {
+		unix.Munmap(h.page)
+		h.page = nil
+	}
+}
+
+func lock(at int64) *unix.Flock_t {
+	return &unix.Flock_t{Type: unix.F_WRLCK, Whence: unix.SEEK_SET, Start: at, Len: 1}
+}
+
+// Held reports whether somebody holds byte at of the object that fd is open on.
+func Held(fd int, at int64) (bool, error) {
+	l := lock(at)
+	if err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_GETLK, l); err != nil {
+		return false, err
+	}
+	return l.Type != unix.F_UNLCK, nil
+}
+
+// Mapped counts the other processes that map the object of this device and
+// inode. sure is false if some process could not be looked into.
+func Mapped(dev, ino uint64) (count int, sure bool) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return 0, false
+	}
+	want := []byte(fmt.Sprintf(" %02x:%02x %d ", unix.Major(dev), unix.Minor(dev), ino))
+	sure = true
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		f, err := os.Open("/proc/" + e.Name() + "/maps")
+		if err != nil {
+			sure = sure && !os.IsPermission(err)
+			continue
+		}
+		for s := bufio.NewScanner(f); s.Scan(); {
+			if bytes.Contains(s.Bytes(), want) {
+				count++
+				break
+			}
+		}
+		f.Close()
+	}
+	return count, sure
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package posixshm creates, finds, replaces and maps POSIX shared memory objects
+// by name, as glibc's shm_open does: files in /dev/shm.
+package posixshm
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const dir = "/dev/shm/"
+
+// Path returns the path of the object called name. A leading '/' is optional,
+// another one is EINVAL, as is an empty name; more than 255 bytes are
+// ENAMETOOLONG.
+func Path(name string) (string, error) {
+	base := strings.TrimLeft(name, "/")
+	switch {
+	case base == "" || base == "." || base == ".." || strings.ContainsAny(base, "/\x00"):
+		return "", unix.EINVAL
+	case len(base) > unix.NAME_MAX:
+		return "", unix.ENAMETOOLONG
+	}
+	return dir + base, nil
+}
+
+// Open opens the existing object called name for reading and writing.
+func Open(name string) (fd int, err error) {
+	path, err := Path(name)
+	if err != nil {
+		return -1, err
+	}
+	fd, err = unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err == unix.ELOOP {
+		err = unix.EACCES
+	}
+	return fd, err
+}
+
+var count atomic.Uint32
+
+// Create makes an object of size bytes, all of them reserved, that has no name
+// yet but the returned path. mode are its permissions, group its group (-1: the
+// process's).
+func Create(size int64, mode os.FileMode, group int) (fd int, path string, err error) {
+	for {
+		path = fmt.Sprintf("%s.villas-ext.%d.%d.%x", dir, os.Getpid(), count.Add(1), time.Now().UnixNano())
+		fd, err = unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0600)
+		if err != unix.EEXIST {
+			break
+		}
+	}
+	if err != nil {
+		return -1, "", err
+	}
+	for err = unix.EINTR; err == unix.EINTR; {
+		err = unix.Fallocate(fd, 0, 0, size)
+	}
+	if err == nil && group >= 0 {
+		err = unix.Fchown(fd, -1, group)
+	}
+	if err == nil {
+		err = unix.Fchmod(fd, uint32(mode.Perm()))
+	}
+	if err != nil {
+		unix.Unlink(path)
+		unix.Close(fd)
+		return -1, "", err
+	}
+	return fd, path, nil
+}
+
+// Publish gives the object at path the name, and path is gone. It fails with
+// EEXIST if the name is taken, but for the object that replace identifies.
+func Publish(path, name string, replace *unix.Stat_t) error {
+	target, err := Path(name)
+	if err != nil {
+		return err
+	}
+	if replace == nil {
+		if err := unix.Link(path, target); err != nil {
+			return err
+		}
+		return unix.Unlink(path)
+	}
+	var now unix.Stat_t
+	if err := unix.Lstat(target, &now); err != nil {
+		return err
+	}
+	switch {
+	case now.Mode&unix.S_IFMT != unix.S_IFREG || now.Dev != replace.Dev || now.Ino != replace.Ino:
+		return unix.EEXIST
+	case int(now.Uid) != os.Geteuid():
+		return unix.EACCES
+	}
+	return unix.Rename(path, target)
+}
+
+// Unlink removes the name if it still leads to the object of st.
+func Unlink(name string, st *unix.Stat_t) error {
+	path, err := Path(name)
+	if err != nil {
+		return err
+	}
+	var now unix.Stat_t
+	if err := unix.Lstat(path, &now); err != nil {
+		return err
+	}
+	if now.Dev != st.Dev || now.Ino != st.Ino {
+		return unix.EEXIST
+	}
+	return unix.Unlink(path)
+}
+
+// Map maps size bytes of fd, touched once so that no page faults later, and
+// returns their address. lock keeps them in memory.
+func Map(fd int, size uintptr, lock bool) (uintptr, error) {
+	p, err := unix.MmapPtr(fd, 0, nil, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
+	if err != nil {
+		return 0, err
+	}
+	if lock {
+		if err := unix.Mlock(unsafe.Slice((*byte)(p), size)); err != nil {
+			unix.MunmapPtr(p, size)
+			return 0, fmt.Errorf("lock %d bytes in memory (see RLIMIT_MEMLOCK): %w", size, err)
+		}
+	}
+	return uintptr(p), nil
+}
+
+// Unmap takes the mapping at address base away.
+func Unmap(base, size uintptr) {
+	unix.MunmapPtr(unsafe.Add(unsafe.Pointer(nil), base), size)
+}
+
+// Stat identifies the object that fd is open on, which must be a regular file.
+func Stat(fd int) (st unix.Stat_t, err error) {
+	if err = unix.Fstat(fd, &st); err == nil && st.Mode&unix.S_IFMT != unix.S_IFREG {
+		err = unix.EPROTO
+	}
+	return st, err
+}

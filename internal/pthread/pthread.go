@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package pthread works glibc's process-shared mutex, condition variable and
+// barrier at an address in shared memory, for peers that know nothing else. It
+// needs no cgo: glibc is reached through purego, when the first object is used
+// and not before.
+//
+// A mutex belongs to an operating system thread: callers hold
+// runtime.LockOSThread from Lock to Unlock.
+package pthread
+
+import (
+	"fmt"
+	"sync"
+	"time"
+	"unsafe"
+
+	"github.com/ebitengine/purego"
+	"github.com/villas-ext/villas-ext/internal/word"
+	"golang.org/x/sys/unix"
+)
+
+// Values of glibc's constants on Linux.
+const (
+	processShared = 1
+	robust        = 1
+	rtldNow       = 2
+)
+
+type glibc struct {
+	mutexInit, mutexLock, mutexUnlock, mutexConsistent                       uintptr
+	mutexattrInit, mutexattrShared, mutexattrRobust                          uintptr
+	condInit, condWait, condBroadcast, condattrInit, condattrShared, barInit uintptr
+	barattrInit, barattrShared, barWait                                      uintptr
+}
+
+var load = sync.OnceValues(func() (*glibc, error) {
+	lib, err := purego.Dlopen("libc.so.6", rtldNow)
+	if err != nil {
+		return nil, fmt.Errorf("a peer built with the original needs glibc's pthread functions: %w", err)
+	}
+	c := new(glibc)
+	for name, p := range map[string]*uintptr{
+		"pthread_mutex_init": &c.mutexInit, "pthread_mutex_clocklock": &c.mutexLock, "pthread_mutex_unlock": &c.mutexUnlock,
+		"pthread_mutex_consistent": &c.mutexConsistent, "pthread_mutexattr_init": &c.mutexattrInit,
+		"pthread_mutexattr_setpshared": &c.mutexattrShared, "pthread_mutexattr_setrobust": &c.mutexattrRobust,
+		"pthread_cond_init": &c.condInit, "pthread_cond_clockwait": &c.condWait, "pthread_cond_broadcast": &c.condBroadcast,
+		"pthread_condattr_init": &c.condattrInit, "pthread_condattr_setpshared": &c.condattrShared,
+		"pthread_barrier_init": &c.barInit, "pthread_barrierattr_init": &c.barattrInit,
+		"pthread_barrierattr_setpshared": &c.barattrShared, "pthread_barrier_wait": &c.barWait,
+	} {
+		if *p, err = purego.Dlsym(lib, name); err != nil {
+			return nil, fmt.Errorf("glibc 2.34 or later is needed: %w", err)
+		}
+	}
+	return c, nil
+})
+
+// Available reports why the primitives cannot be used, nil if they can.
+func Available() error {
+	_, err := load()
+	return err
+}
+
+// call keeps the objects that its arguments are made of alive, and off the
+// movable stack, until it returns.
+//
+//go:uintptrescapes
+func call(fn uintptr, args ...uintptr) error {
+	if r, _, _ := purego.SyscallN(fn, args...); r != 0 {
+		return unix.Errno(r)
+	}
+	return nil
+}
+
+// attributes has room for any of glibc's attribute objects.
+type attributes [8]uint64
+
+// InitMutex makes the 40 bytes at m a process-shared mutex, robust: if its
+// holder dies, the next to lock it gets it.
+func InitMutex(m uintptr) error {
+	c, err := load()
+	if err != nil {
+		return err
+	}
+	a := new(attributes)
+	call(c.mutexattrInit, uintptr(unsafe.Pointer(a)))
+	call(c.mutexattrShared, uintptr(unsafe.Pointer(a)), processShared)
+	call(c.mutexattrRobust, uintptr(unsafe.Pointer(a)), robust)
+	return call(c.mutexInit, m, uintptr(unsafe.Pointer(a)))
+}
+
+// InitCond makes the 48 bytes at v a process-shared condition variable.
+func InitCond(v uintptr) error {
+	c, err := load()
+	if err != nil {
+		return err
+	}
+	a := new(attributes)
+	call(c.condattrInit, uintptr(unsafe.Pointer(a)))
+	call(c.condattrShared, uintptr(unsafe.Pointer(a)), processShared)
+	return call(c.condInit, v, uintptr(unsafe.Pointer(a)))
+}
+
+// InitBarrier makes the 32 bytes at b a process-shared barrier for count, and
+// the 4 bytes at attr its attributes.
+func InitBarrier(b, attr uintptr, count uint32) error {
+	c, err := load()
+	if err != nil {
+		return err
+	}
+	call(c.barattrInit, attr)
+	call(c.barattrShared, attr, processShared)
+	return call(c.barInit, b, attr, uintptr(count))
+}
+
+func until(d time.Duration) *unix.Timespec {
+	var now unix.Timespec
+	unix.ClockGettime(unix.CLOCK_MONOTONIC, &now)
+	t := unix.NsecToTimespec(now.Nano() + int64(d))
+	return &t
+}
+
+// Lock locks the mutex at m, waiting no longer than d: ETIMEDOUT then. A mutex
+// whose holder died is made consistent.
+func Lock(m uintptr, d time.Duration) error {
+	c, err := load()
+	if err != nil {
+		return err
+	}
+	err = call(c.mutexLock, m, unix.CLOCK_MONOTONIC, uintptr(unsafe.Pointer(until(d))))
+	if err == unix.EOWNERDEAD {
+		return call(c.mutexConsistent, m)
+	}
+	return err
+}
+
+// Unlock unlocks the mutex at m.
+func Unlock(m uintptr) {
+	if c, err := load(); err == nil {
+		call(c.mutexUnlock, m)
+	}
+}
+
+// Wait waits for the condition variable at v with the mutex at m locked, no
+// longer than d.
+func Wait(v, m uintptr, d time.Duration) error {
+	c, err := load()
+	if err != nil {
+		return err
+	}
+	err = call(c.condWait, v, m, unix.CLOCK_MONOTONIC, uintptr(unsafe.Pointer(until(d))))
+	if err == unix.EOWNERDEAD {
+		return call(c.mutexConsistent, m)
+	}
+	return err
+}
+
+// Broadcast wakes all that wait for the condition variable at v.
+func Broadcast(v uintptr) {
+	if c, err := load(); err == nil {
+		call(c.condBroadcast, v)
+	}
+}
+
+// Arrived returns how many stand at the barrier at b in this round, and how
+// many make it complete: the words that glibc keeps at its front since 2.25.
+func Arrived(b uintptr) (arrived, count uint32) { return word.Load32(b), word.Load32(b + 8) }
+
+// Meet arrives at the barrier at b and waits until it is complete. That cannot
+// be interrupted: call it where [Arrived] shows that nobody else is missing.
+func Meet(b uintptr) {
+	if c, err := load(); err == nil {
+		purego.SyscallN(c.barWait, b)
+	}
+}

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package shmem
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/villas-ext/villas-ext/internal/futex"
+	"github.com/villas-ext/villas-ext/internal/liveness"
+	"github.com/villas-ext/villas-ext/internal/posixshm"
+	"github.com/villas-ext/villas-ext/internal/pthread"
+	"github.com/villas-ext/villas-ext/internal/word"
+	"github.com/villas-ext/villas-ext/sample"
+	"golang.org/x/sys/unix"
+)
+
+// Defaults of [Config].
+const (
+	DefaultQueueLen  = 512
+	DefaultSampleLen = 64
+)
+
+// Config describes a node's region.
+type Config struct {
+	QueueLen   int           // elements of either queue; the pool has twice as many samples; 0: DefaultQueueLen
+	SampleLen  int           // values of a sample; 0: DefaultSampleLen, negative: none
+	Polling    bool          // readers of both sides poll; else they sleep and are woken
+	NoLegacy   bool          // refuse programs that know only the original's pthread protocol; such a program must be trusted
+	LockMemory bool          // mlock(2) the region
+	Spin       time.Duration // longest spin before a sleep; 0: environment VILLAS_EXT_SPIN or 50 us; negative: none
+	Mode       os.FileMode   // permissions of the object; 0: 0600
+	Group      int           // group of the object; 0: the process's
+}
+
+// A Node is the node's side of a region. Like a listening socket it has a name,
+// and programs come and go, one after the other.
+type Node struct {
+	side
+	config Config
+
+	mu     sync.Mutex // one Accept or Close at a time
+	former []*mapping // regions of programs that have gone, while samples of them are held
+	rest   chan struct{}
+	asleep sync.WaitGroup
+}
+
+// barrierPoll is how often Accept looks whether a program built with the original
+// has come to the barrier; wakeAgain how often such a program is woken while
+// samples wait for it, since it goes to sleep without looking; grace how long a
+// closing node stays for it to see the end.
+const (
+	barrierPoll = time.Millisecond
+	wakeAgain   = 500 * time.Microsecond
+	grace       = time.Second
+)
+
+// Create puts a region under the name name, in place of one that a dead node left
+// there. It does not wait for a program: see [Node.Accept].
+//
+// Errors, by errors.Is: [ErrNameTaken], [unix.EINVAL], [unix.ENAMETOOLONG],
+// [unix.ENOSPC] (all memory is reserved now), [os.ErrPermission].
+func Create(name string, c Config) (*Node, error) {
+	if c.QueueLen == 0 {
+		c.QueueLen = DefaultQueueLen
+	}
+	if c.SampleLen == 0 {
+		c.SampleLen = DefaultSampleLen
+	}
+	c.SampleLen = max(c.SampleLen, 0)
+	if c.Mode == 0 {
+		c.Mode = 0600
+	}
+	if c.Group == 0 {
+		c.Group = -1
+	}
+	n := &Node{side: side{name: name, spin: spinFor(c.Spin), rx: in, tx: out}, config: c}
+	if c.QueueLen < 0 {
+		return nil, explain("create", name, unix.EINVAL)
+	}
+	if err := n.makeRegion(nil); err != nil {
+		return nil, explain("create", name, err)
+	}
+	return n, nil
+}
+
+// makeRegion makes a fresh region and puts it under the node's name, in place of
+// the object own if that is given.
+func (n *Node) makeRegion(own *unix.Stat_t) error {
+	c := &n.config
+	size := TotalSize(uint64(c.QueueLen), uint64(c.QueueLen), uint64(c.SampleLen))
+	if _, err := posixshm.Path(n.name); err != nil {
+		return err
+	}
+	if size == 0 {
+		return unix.EINVAL
+	}
+	fd, path, err := posixshm.Create(int64(size), c.Mode, c.Group)
+	if err != nil {
+		return err
+	}
+	m := &mapping{fd: fd, peerByte: liveness.ProgramByte}
+	if err = m.build(c, uintptr(size)); err == nil {
+		if m.hold, err = liveness.Take(fd, liveness.NodeByte); err == nil {
+			err = takeName(path, n.name, own)
+		}
+	}
+	if err != nil {
+		unix.Unlink(path)
+		if m.Base != 0 {
+			m.unmap()
+		} else {
+			unix.Close(fd)
+		}
+		return err
+	}
+	n.current.Store(m)
+	return nil
+}
+
+// build lays out the region in the new object.
+func (m *mapping) build(c *Config, size uintptr) (err error) {
+	if m.st, err = posixshm.Stat(m.fd); err != nil {
+		return err
+	}
+	base, err := posixshm.Map(m.fd, size, c.LockMemory)
+	if err != nil {
+		return err
+	}
+	m.Base, m.Size = base, size
+	if fault := Format(base, size, uint64(c.QueueLen), uint64(c.SampleLen), c.Polling); fault != 0 {
+		return unix.Errno(-fault)
+	}
+	Answer(base, uint32(os.Getpid()))
+	if fault := m.Attach(base, size); fault != 0 {
+		return unix.Errno(-fault)
+	}
+	if c.NoLegacy {
+		return nil
+	}
+	if err := pthread.InitBarrier(m.Barrier, m.Barrier+32, 2); err != nil {
+		return err
+	}
+	if m.Polling {
+		return nil
+	}
+	for _, ch := range []*Channel{&m.In, &m.Out} {
+		if err := errors.Join(pthread.InitMutex(ch.Mutex), pthread.InitCond(ch.Ready)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeName puts the finished object at path under the name. One that a dead node
+// left is replaced, a living node's is not.
+func takeName(path, name string, own *unix.Stat_t) error {
+	if own != nil {
+		return posixshm.Publish(path, name, own)
+	}
+	for range 100 {
+		err := posixshm.Publish(path, name, nil)
+		if err != unix.EEXIST {
+			return err
+		}
+		fd, err := posixshm.Open(name)
+		if err == unix.ENOENT {
+			continue
+		}
+		if err != nil {
+			return unix.EEXIST
+		}
+		err = replaceStale(fd, path, name)
+		unix.Close(fd)
+		if err == nil || err != unix.ENOENT {
+			return err
+		}
+	}
+	return unix.EEXIST
+}
+
+// replaceStale puts the object at path in the place of the one that fd is open
+// on, if that is a dead node's. Holding the dead node's lock meanwhile keeps
+// others from doing the same.
+func replaceStale(fd int, path, name string) error {
+	hold, err := liveness.Take(fd, liveness.NodeByte)
+	if err != nil {
+		return unix.EEXIST
+	}
+	defer hold.Release()
+	st, err := posixshm.Stat(fd)
+	if err != nil {
+		return unix.EEXIST
+	}
+	if !madeByUs(fd, st) { // a node built with the original holds no lock, but maps its region
+		if others, _ := liveness.Mapped(st.Dev, st.Ino); others > 0 {
+			return unix.EEXIST
+		}
+	}
+	return posixshm.Publish(path, name, &st)
+}
+
+func madeByUs(fd int, st unix.Stat_t) bool {
+	m := &mapping{fd: fd, st: st}
+	if st.Size == 0 || m.mapAndAttach(false) != nil {
+		return false
+	}
+	defer posixshm.Unmap(m.Base, m.Size)
+	return !m.Legacy
+}
+
+// attached reports whether a program is, or was, attached to the region.
+func (m *mapping) attached() bool { return word.Load32(m.State) == AttachAttached }
+
+// Accept waits until a program is attached, at once if one is. If the former
+// program has gone, by Close or by death, a fresh region is put under the name
+// first; samples of the former region that are still held stay valid until they
+// are put, but can no longer be written.
+func (n *Node) Accept(ctx context.Context) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	m := n.current.Load()
+	if m == nil {
+		return os.ErrClosed
+	}
+	if m.attached() && (m.In.HasStopped() || m.dead.Load() || !m.peerLives()) {
+		if err := n.renew(m); err != nil {
+			return explain("renew", n.name, err)
+		}
+		m = n.current.Load()
+	}
+	if ctx.Done() != nil {
+		defer context.AfterFunc(ctx, func() { futex.Wake(m.State) })()
+	}
+	for {
+		state := word.Load32(m.State)
+		switch {
+		case state == AttachAttached:
+			return nil
+		case m.closing.Load():
+			return os.ErrClosed
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+		if !n.config.NoLegacy {
+			if arrived, _ := pthread.Arrived(m.Barrier); arrived != 0 && m.EnterLegacy() {
+				m.legacy.Store(true)
+				pthread.Meet(m.Barrier)
+				if !m.Polling {
+					n.startWaking(m)
+				}
+				return nil
+			}
+		}
+		futex.Wait(m.State, state, barrierPoll)
+	}
+}
+
+// Attached reports whether a program is attached now.
+func (n *Node) Attached() bool {
+	m := n.current.Load()
+	return m != nil && m.attached() && !m.In.HasStopped() && !m.dead.Load()
+}
+
+// Legacy reports whether the attached program knows only the original's pthread
+// protocol.
+func (n *Node) Legacy() bool {
+	m := n.current.Load()
+	return m != nil && m.legacy.Load()
+}
+
+// renew puts a fresh region in the place of old, whose program has gone.
+func (n *Node) renew(old *mapping) error {
+	n.stopWaking()
+	err := n.makeRegion(&old.st)
+	if errors.Is(err, unix.EEXIST) || errors.Is(err, unix.ENOENT) {
+		err = n.makeRegion(nil) // somebody took the name away: as at the start
+	}
+	if err != nil {
+		return err
+	}
+	old.Retire()
+	old.Out.Stop()
+	old.driveOut()
+	var left [64]sample.Sample
+	for _, c := range []*Channel{&old.In, &old.Out} {
+		for k, _ := old.take(c, left[:]); k > 0; k, _ = old.take(c, left[:]) {
+			sample.PutAll(left[:k])
+		}
+	}
+	n.former = append(n.former, old)
+	n.sweep(false)
+	return nil
+}
+
+// sweep lets go of former regions of which no block is held any more; of all, if
+// told.
+func (n *Node) sweep(all bool) {
+	kept := n.former[:0]
+	for _, m := range n.former {
+		if p := &m.Region.Pool; all || p.Free() == p.Count() {
+			m.unmap()
+		} else {
+			kept = append(kept, m)
+		}
+	}
+	n.former = kept
+}
+
+// startWaking keeps waking a program built with the original while samples wait
+// for it: it may have gone to sleep without a look.
+func (n *Node) startWaking(m *mapping) {
+	n.rest = make(chan struct{})
+	n.asleep.Go(func() {
+		tick := time.NewTicker(wakeAgain)
+		defer tick.Stop()
+		for {
+			select {
+			case <-n.rest:
+				return
+			case <-tick.C:
+				if m.Out.Readable() {
+					m.broadcast(&m.Out)
+				}
+			}
+		}
+	})
+}
+
+func (n *Node) stopWaking() {
+	if n.rest != nil {
+		close(n.rest)
+		n.asleep.Wait()
+		n.rest = nil
+	}
+}
+
+// Close tells the program that the node stops, removes the name and unmaps the
+// region. Calls that wait end with [os.ErrClosed]. Samples must no longer be used.
+func (n *Node) Close() error {
+	m := n.current.Swap(nil)
+	if m == nil {
+		return os.ErrClosed
+	}
+	m.closing.Store(true)
+	m.Retire()
+	m.Out.Stop()
+	posixshm.Unlink(n.name, &m.st)
+	futex.Wake(m.State)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	m.driveOut()
+	n.stopWaking()
+	if !n.config.NoLegacy && !m.legacy.Load() {
+		if arrived, _ := pthread.Arrived(m.Barrier); arrived == 1 {
+			pthread.Meet(m.Barrier) // a program on its way in: let it in, to see the end
+		}
+	}
+	m.wakeReader(&m.Out)
+	for end := time.Now().Add(grace); m.legacy.Load() && !m.Polling && !m.In.HasStopped() && time.Now().Before(end) && m.peerLives(); {
+		time.Sleep(time.Millisecond)
+		m.broadcast(&m.Out)
+	}
+	m.unmap()
+	n.sweep(true)
+	return nil
+}
