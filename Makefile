@@ -8,7 +8,9 @@ PREFIX   ?= /usr/local
 LIBDIR   ?= $(PREFIX)/lib
 BUILD    ?= build
 GO       ?= go
-CC       ?= gcc
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
 CFLAGS   ?= -O2 -g
 GOFLAGS_LIB := -trimpath -buildmode=c-shared
 
@@ -44,3 +46,18 @@ clean:  ## remove build/
 
 help:
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+
+# The main job, on real samples: a node sends them to the C example and checks what comes back.
+RATE  ?= 0
+LIMIT ?= 200000
+run: all  ## send a real file's samples to the C example and back, check each, print latencies
+	$(BUILD)/villas-shmem node etc/shmem.conf --in tests/data/mixed.villas --limit $(LIMIT) --rate $(RATE)
+	$(BUILD)/villas-shmem node etc/shmem.conf --in tests/data/mixed.villas --limit 3000 --rate 1000
+
+$(BUILD)/%: examples/%/*.c $(LIB)
+	$(CC) $(CFLAGS) -Wall -Wextra -Iinclude $(filter %.c,$^) -o $@ -L$(BUILD) -lvillas-ext -Wl,-rpath,'$$ORIGIN'
+
+# The commands are Go alone and need no C compiler.
+$(COMMANDS): $(BUILD)/%: $(GO_SRC)
+	@mkdir -p $(BUILD)
+	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./cmd/$*
