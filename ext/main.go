@@ -12,6 +12,12 @@
 //
 // What cannot be a leaf (system calls, waits, variadic functions) is C in this
 // folder.
+//
+// The Go runtime would also keep the cgroup's files open and look at them every
+// now and then, to adapt GOMAXPROCS: a guest does neither.
+//
+//go:debug containermaxprocs=0
+//go:debug updatemaxprocs=0
 package main
 
 // The exported symbols are in libvillas-ext.map; version and visibility come

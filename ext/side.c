@@ -58,71 +58,123 @@ static int taken_over(struct sample **smps, long n)
 	return (int) n;
 }
 
+/* A call that waits is counted from before it waits until it no longer touches the mapping: close waits for it. */
+static void leave(void *callers)
+{
+	_Atomic uint32_t *count = callers;
+
+	if (atomic_fetch_sub(count, 1) == 1)
+		vx_futex_wake(count);
+}
+
+static int read_waiting(struct vx_mapping *m, struct vx_channel *c, struct sample **smps, unsigned cnt, uint64_t deadline)
+{
+	int result;
+
+	atomic_fetch_add(&m->callers, 1);
+	pthread_cleanup_push(leave, &m->callers);
+	for (;;) {
+		long n = vx_leaf_channel_read(m, c, smps, cnt);
+		if (n) {
+			result = n < 0 ? vx_fail(n) : taken_over(smps, n);
+			break;
+		}
+		if (atomic_load(&m->closing)) {
+			result = vx_fail(-ECANCELED);
+			break;
+		}
+		if (atomic_load(c->stopped) || atomic_load(&m->dead)) {
+			result = taken_over(smps, drain(m, c, smps, cnt));
+			break;
+		}
+		uint64_t now = vx_now();
+		look_after(m, now);
+		if (now >= deadline) {
+			result = vx_fail(-ETIMEDOUT);
+			break;
+		}
+		vx_wait_readable(m, c, deadline);
+	}
+	pthread_cleanup_pop(1);
+	return result;
+}
+
 int vx_read(struct vx_mapping *m, struct vx_channel *c, struct sample **smps, unsigned cnt, uint64_t deadline, bool once)
 {
 	if (VX_UNLIKELY(!smps))
 		return vx_fail(-EINVAL);
-	for (;;) {
-		long n = vx_leaf_channel_read(m, c, smps, cnt);
-		if (VX_LIKELY(n > 0))
-			return taken_over(smps, n);
-		if (n < 0)
-			return vx_fail(n);
-		if (cnt == 0)
-			return 0;
-		if (atomic_load(&m->closing))
-			return vx_fail(-ECANCELED);
-		if (atomic_load(c->stopped) || atomic_load(&m->dead))
-			return taken_over(smps, drain(m, c, smps, cnt));
+	long n = vx_leaf_channel_read(m, c, smps, cnt);
+	if (VX_LIKELY(n > 0))
+		return taken_over(smps, n);
+	if (n < 0)
+		return vx_fail(n);
+	if (cnt == 0)
+		return 0;
+	if (!m->polling || !once)
+		return read_waiting(m, c, smps, cnt, deadline);
+	if (VX_UNLIKELY(atomic_load(c->stopped) || atomic_load(&m->dead)))
+		return taken_over(smps, drain(m, c, smps, cnt));
+	look_after(m, vx_now());
+	return 0;
+}
+
+/* One write, without a wait. */
+static int write_once(struct vx_mapping *m, struct vx_channel *c, struct vx_channel *back, struct sample **smps, unsigned cnt)
+{
+	if (VX_UNLIKELY(atomic_load_explicit(back->stopped, memory_order_acquire) || atomic_load(&m->dead)))
+		return vx_fail(atomic_load(&m->dead) ? -EOWNERDEAD : -EPIPE);
+	if (VX_UNLIKELY(__tsan_release != NULL)) {
+		for (unsigned i = 0; i < cnt; i++)
+			vx_handed_over(smps[i]);
+	}
+	long n = vx_leaf_channel_write(m, c, smps, cnt);
+	if (VX_UNLIKELY(n < 0))
+		return vx_fail(n);
+	if (VX_UNLIKELY(n >> 32))
+		vx_wake(m, c, n);
+	return (int) (uint32_t) n;
+}
+
+/* Nobody wakes a writer, so one that waits for room looks, first at once, then ever less often down to every ms. */
+static int write_waiting(struct vx_mapping *m, struct vx_channel *c, struct vx_channel *back, struct sample **smps,
+	unsigned cnt, uint64_t deadline)
+{
+	unsigned done = 0;
+	uint64_t pause = 0;
+	int n;
+
+	atomic_fetch_add(&m->callers, 1);
+	pthread_cleanup_push(leave, &m->callers);
+	while ((n = write_once(m, c, back, smps + done, cnt - done)) >= 0 && (done += (unsigned) n) < cnt) {
 		uint64_t now = vx_now();
 		look_after(m, now);
-		if (m->polling && once)
-			return 0;
 		if (now >= deadline)
-			return vx_fail(-ETIMEDOUT);
-		vx_wait_readable(m, c, deadline);
+			break;
+		if (atomic_load(&m->closing)) {
+			n = vx_fail(-ECANCELED);
+			break;
+		}
+		if (pause)
+			vx_sleep(deadline - now < pause ? deadline - now : pause);
+		else
+			sched_yield();
+		pause = pause ? (pause * 2 < 1000000 ? pause * 2 : 1000000) : 1000;
 	}
+	pthread_cleanup_pop(1);
+	return n < 0 && !done ? -1 : (int) done;
 }
 
 int vx_write(struct vx_mapping *m, struct vx_channel *c, struct vx_channel *back, struct sample **smps, unsigned cnt,
 	uint64_t deadline)
 {
-	unsigned done = 0;
-	uint64_t pause = 0;
-
 	if (VX_UNLIKELY(!smps))
 		return vx_fail(-EINVAL);
-	for (;;) {
-		if (VX_UNLIKELY(atomic_load(back->stopped) || atomic_load(&m->dead)))
-			return done ? (int) done : vx_fail(atomic_load(&m->dead) ? -EOWNERDEAD : -EPIPE);
-		if (VX_UNLIKELY(__tsan_release != NULL)) {
-			for (unsigned i = done; i < cnt; i++)
-				vx_handed_over(smps[i]);
-		}
-		long n = vx_leaf_channel_write(m, c, smps + done, cnt - done);
-		if (VX_UNLIKELY(n < 0))
-			return done ? (int) done : vx_fail(n);
-		done += (uint32_t) n;
-		if (VX_UNLIKELY(n >> 32))
-			vx_wake(m, c, n);
-		if (done == cnt)
-			return (int) done;
-
-		/* Full: short. Nobody wakes a writer, so one that waits for room looks, first often, then every ms. */
-		uint64_t now = vx_now();
-		look_after(m, now);
-		if (now >= deadline)
-			return (int) done;
-		if (atomic_load(&m->closing))
-			return done ? (int) done : vx_fail(-ECANCELED);
-		if (!pause) {
-			sched_yield();
-			pause = 1000;
-		} else {
-			vx_sleep(deadline - now < pause ? deadline - now : pause);
-			pause = pause * 2 < 1000000 ? pause * 2 : 1000000;
-		}
-	}
+	if (deadline)
+		return write_waiting(m, c, back, smps, cnt, deadline);
+	int n = write_once(m, c, back, smps, cnt);
+	if (VX_UNLIKELY((unsigned) n < cnt))
+		look_after(m, vx_now());	/* a full queue may be that of a dead reader */
+	return n;
 }
 
 void vx_drive_out(struct vx_mapping *m)

@@ -142,36 +142,25 @@ static void poll(struct vx_channel *c, uint64_t deadline)
 	} while (vx_now() < deadline);
 }
 
-static void leave(void *callers)
-{
-	_Atomic uint32_t *count = callers;
-
-	if (atomic_fetch_sub(count, 1) == 1)
-		vx_futex_wake(count);
-}
-
 void vx_wait_readable(struct vx_mapping *m, struct vx_channel *c, uint64_t deadline)
 {
 	uint64_t look = vx_now() + VX_LOOK_NS;
 
 	if (look > deadline)
 		look = deadline;
-	atomic_fetch_add(&m->callers, 1);
-	pthread_cleanup_push(leave, &m->callers);
-	if (!atomic_load(&m->closing)) {
-		if (m->polling) {
-			poll(c, look);
-		} else if (!spin(m, c)) {
-			if (atomic_load(&m->legacy)) {
-				wait_ready(c, look);
-			} else {
-				atomic_store(c->waiters, 1);
-				if (vx_leaf_channel_empty(c) && !atomic_load(c->stopped) && !atomic_load(&m->closing))
-					vx_futex_wait(c->waiters, 1, look);
-			}
+	if (atomic_load(&m->closing))
+		return;
+	if (m->polling) {
+		poll(c, look);
+	} else if (!spin(m, c)) {
+		if (atomic_load(&m->legacy)) {
+			wait_ready(c, look);
+			return;
 		}
+		atomic_store(c->waiters, 1);
+		if (vx_leaf_channel_empty(c) && !atomic_load(c->stopped) && !atomic_load(&m->closing))
+			vx_futex_wait(c->waiters, 1, look);
 	}
-	pthread_cleanup_pop(1);
 }
 
 void vx_wake(struct vx_mapping *m, struct vx_channel *c, long flags)

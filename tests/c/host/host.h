@@ -22,7 +22,7 @@
 	} \
 } while (0)
 
-static const char *region_name(void)
+static inline const char *region_name(void)
 {
 	static char name[64];
 
@@ -30,7 +30,7 @@ static const char *region_name(void)
 	return name;
 }
 
-static struct shmem_node *new_node(const char *name, int polling)
+static inline struct shmem_node *new_node(const char *name, int polling)
 {
 	struct shmem_node_options o = SHMEM_NODE_OPTIONS_INIT;
 	struct shmem_node *node;

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Close ends the calls of other threads that wait in the region, in both modes and on both sides. */
+#include "host.h"
+
+static void *read_one(void *shm)
+{
+	struct timespec patience = { 15, 0 };
+	struct sample *s;
+
+	CHECK(shmem_shared_read_timeout(shm, &s, 1, &patience) == -1 && errno == ECANCELED);
+	return NULL;
+}
+
+int main(void)
+{
+	bounded();
+	for (int polling = 0; polling < 2; polling++) {
+		const char *name = region_name();
+		struct shmem_node *node = new_node(name, polling);
+		pthread_t threads[3];
+		void *base;
+		struct shmem_shared *shm = shmem_shared_open(name, &base);
+
+		CHECK(shm != NULL);
+		CHECK(shmem_shared_open(name, NULL) == NULL && errno == EBUSY);
+		CHECK(shmem_node_accept(node, NULL) == 0);
+		for (int i = 0; i < 3; i++)
+			CHECK(pthread_create(&threads[i], NULL, read_one, shm) == 0);
+		usleep(100000);
+		CHECK(shmem_shared_close(shm, base) == 0);
+		for (int i = 0; i < 3; i++)
+			CHECK(pthread_join(threads[i], NULL) == 0);
+
+		/* The node sees the end, and the next program gets a fresh region under the same name. */
+		struct sample *s;
+		CHECK(shmem_node_read(node, &s, 1) == -1 && errno == EPIPE);
+		struct timespec none = { 0, 0 };
+		CHECK(shmem_node_accept(node, &none) == -1 && errno == ETIMEDOUT);
+		shm = shmem_shared_open(name, &base);
+		CHECK(shm != NULL && shmem_node_accept(node, &none) == 0);
+		CHECK(shmem_shared_close(shm, base) == 0 && shmem_node_close(node) == 0);
+	}
+	return 0;
+}

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tests
+
+import (
+	"fmt"
+	"testing"
+)
+
+// The library is a guest in the program's process: each program in tests/c/host
+// does one thing that hosts do and exits 0 if nothing of it broke.
+func TestTheLibraryIsAQuietGuest(t *testing.T) {
+	for _, program := range []string{
+		"fork_first", "fork_after", "constructor", "signal_handler", "blocked_signals", "no_altstack", "go_threads", "data_symbols",
+		"bad_input", "golden", "contract", "close_wakes",
+	} {
+		t.Run(program, func(t *testing.T) {
+			bin := compile(t, "gcc", "host/"+program+".c")
+			for range 3 {
+				run(t, []string{"GOLDEN=" + root + "/internal/layout/testdata"}, bin)
+			}
+		})
+	}
+	t.Run("data_symbols, not position independent", func(t *testing.T) {
+		run(t, nil, compile(t, "gcc", "host/data_symbols.c", "-no-pie", "-fno-pie"))
+	})
+	t.Run("cancel", func(t *testing.T) {
+		run(t, []string{"GOLDEN=" + root + "/internal/layout/testdata"}, compile(t, "g++", "host/cancel.cc"))
+	})
+}
+
+func TestDlopenWorksAtAnyTimeFromAnyThread(t *testing.T) {
+	bin := compile(t, "gcc", "host/dlopen.c", "-Wl,--as-needed")
+	for _, when := range []string{"lazy", "now"} {
+		for _, thread := range []string{"", "thread"} {
+			t.Run(fmt.Sprint(when, thread), func(t *testing.T) {
+				args := []string{bin, when}
+				if thread != "" {
+					args = append(args, thread)
+				}
+				run(t, []string{"VILLAS_EXT_LIBRARY=" + library()}, args...)
+			})
+		}
+	}
+}
+
+func TestPreinitIsAnErrorAndNotAHang(t *testing.T) {
+	out, err := start(t, nil, compile(t, "gcc", "host/preinit.c")).end()
+	if err == nil || out == "" {
+		t.Errorf("err %v, said %q", err, out)
+	}
+}
