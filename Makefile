@@ -20,6 +20,7 @@ EXT_SRC  := $(wildcard ext/*.c ext/*.h ext/*.S ext/*.map) $(shell find include -
 EXAMPLES := $(patsubst examples/%/,$(BUILD)/%,$(dir $(wildcard examples/*/*.c)))
 COMMANDS := $(patsubst cmd/%/,$(BUILD)/%,$(sort $(dir $(wildcard cmd/*/*.go))))
 
+# DWARF 4: valgrind 3.19 cannot read the other.
 # Link flags: cgo takes them only here. -Bsymbolic-functions after Go's own -Bsymbolic gives program and library one
 # copy of each data symbol.
 EXTLDFLAGS := -Wl,-soname,$(SONAME) -Wl,--version-script=$(CURDIR)/ext/libvillas-ext.map -Wl,-Bsymbolic-functions \
@@ -29,9 +30,9 @@ EXTLDFLAGS := -Wl,-soname,$(SONAME) -Wl,--version-script=$(CURDIR)/ext/libvillas
 
 all: $(LIB) $(EXAMPLES) $(COMMANDS)  ## build the library, the examples and the commands into build/
 
-$(LIB): $(GO_SRC) $(EXT_SRC) | needs-build
+$(LIB): Makefile $(GO_SRC) $(EXT_SRC) | needs-build
 	@mkdir -p $(BUILD)
-	CGO_ENABLED=1 $(GO) build $(GOFLAGS_LIB) -ldflags="-extldflags '$(EXTLDFLAGS)'" -o $(BUILD)/$(SONAME).new ./ext
+	GOEXPERIMENT=nodwarf5 CGO_ENABLED=1 $(GO) build $(GOFLAGS_LIB) -ldflags="-extldflags '$(EXTLDFLAGS)'" -o $(BUILD)/$(SONAME).new ./ext
 	@rm -f $(BUILD)/$(SONAME).h $(BUILD)/libvillas-ext.so.h
 	mv $(BUILD)/$(SONAME).new $@
 	ln -sf $(SONAME) $(BUILD)/libvillas-ext.so

@@ -11,10 +11,15 @@
 #include "leaf.h"
 #include "put.h"
 
-/* What a leaf's negative result becomes in C: -1 and errno. Beyond the errno values lies minus the address of a
- * sample whose last reference is gone while its place in the pool's queue is not there yet. */
+/* What a leaf's negative result becomes in C: -1 and errno. Beyond the errno values lie minus the address of a sample
+ * whose last reference is gone while its place in the pool's queue is not there yet, and, far away, results of calls
+ * that also found something in the stash. */
 int vx_fail(long result)
 {
+	if (result < VX_STASHED / 2) {
+		vx_leaf_sample_bring_home();
+		return (int) (result - VX_STASHED);
+	}
 	if (result < -4095) {
 		vx_release((struct sample *) -result);
 		return 0;
@@ -85,9 +90,10 @@ LATE int vx_late_sample_alloc(struct pool *p, struct sample **s, int n)
 {
 	vx_need_leaves();
 	long r = vx_leaf_sample_alloc(p, s, n);
-	for (long i = 0; i < r; i++)
+	int got = result(r);
+	for (int i = 0; i < got; i++)
 		vx_taken_over(s[i]);
-	return result(r);
+	return got;
 }
 
 LATE int vx_late_sample_get(struct sample *s)

@@ -84,11 +84,15 @@ struct vx_batch {
 	uint64_t next, pending, chunk, released;
 	uint64_t run;	/* first sample of the present run of one pool */
 };
-VX_DECLARE(long, sample_put_many, struct sample **s, long n, struct vx_batch *b);	/* 1 done, 0 again */
-VX_DECLARE(long, sample_free, struct sample **s, long n, struct vx_batch *b);	/* 1 done, 0 again */
+/* Put, or free where whatever is set: 1 done, 2 done and the stash is not empty, 0 again. */
+VX_DECLARE(long, sample_release_many, struct sample **s, long n, int whatever, struct vx_batch *b);
 VX_DECLARE(long, sample_release, struct sample *s);	/* 1 done, 0 again */
 VX_DECLARE(long, sample_stash, struct sample *s);	/* 1 kept for a later release, 0 no room */
 VX_DECLARE(long, sample_stash_rest, struct sample **s, struct vx_batch *b);	/* what the batch waits for; 1 all kept */
+VX_DECLARE(void, sample_bring_home, void);	/* release what is in the stash, as far as possible */
+
+/* A result of sample_alloc and sample_put plus this: the stash is not empty. */
+#define VX_STASHED (-(1L << 62))
 VX_DECLARE(long, sample_copy, struct sample *dst, struct sample *src);	/* bytes of values to copy */
 
 VX_DECLARE(size_t, queue_cells, size_t n);	/* 0: impossible */

@@ -66,11 +66,11 @@ func init() {
 	table[C.VX_INDEX_sample_get] = entry(sampleGet)
 	table[C.VX_INDEX_sample_put] = entry(samplePut)
 	table[C.VX_INDEX_sample_get_many] = entry(sampleGetMany)
-	table[C.VX_INDEX_sample_put_many] = entry(samplePutMany)
-	table[C.VX_INDEX_sample_free] = entry(sampleFree)
+	table[C.VX_INDEX_sample_release_many] = entry(sampleReleaseMany)
 	table[C.VX_INDEX_sample_release] = entry(sampleRelease)
 	table[C.VX_INDEX_sample_stash] = entry(sampleStash)
 	table[C.VX_INDEX_sample_stash_rest] = entry(sampleStashRest)
+	table[C.VX_INDEX_sample_bring_home] = entry(sampleBringHome)
 	table[C.VX_INDEX_sample_copy] = entry(sampleCopy)
 	table[C.VX_INDEX_sample_set_data_format] = entry(sampleSetDataFormat)
 	table[C.VX_INDEX_sample_get_data_format] = entry(sampleGetDataFormat)
@@ -251,17 +251,22 @@ func sampleAlloc(p, dst uintptr, n int32) int64 {
 	if p == 0 || dst == 0 || n < 0 {
 		return einval
 	}
-	bringHome()
 	r := find(p)
 	if r == nil {
-		var own pool.View
-		own.Trust(p)
-		return int64(sample.AllocMany(&own, dst, uint64(n)))
+		return allocOwn(p, dst, uint64(n))
 	}
 	if p != r.region.Pool.Addr() {
 		return einval
 	}
-	return int64(sample.AllocMany(&r.region.Pool, dst, uint64(n)))
+	return mindStash(int64(sample.AllocMany(&r.region.Pool, dst, uint64(n))))
+}
+
+//go:nosplit
+//go:norace
+func allocOwn(p, dst uintptr, n uint64) int64 {
+	var own pool.View
+	own.Trust(p)
+	return mindStash(int64(sample.AllocMany(&own, dst, n)))
 }
 
 //go:nosplit
@@ -295,8 +300,7 @@ func samplePut(s uintptr) int64 {
 		return einval
 	}
 	if r != nil && sample.Release(&r.region.Pool, s) || sampleRelease(s) != 0 {
-		bringHome()
-		return 0
+		return mindStash(0)
 	}
 	return -int64(s)
 }
@@ -352,23 +356,12 @@ type batch struct {
 	run uint64
 }
 
-// samplePutMany puts run after run of samples of one pool.
+// sampleReleaseMany drops a reference of each sample, or all where whatever is
+// set, run after run of samples of one pool.
 //
 //go:nosplit
 //go:norace
-func samplePutMany(ss uintptr, n int64, progress uintptr) int64 {
-	return releaseRuns(ss, uint64(n), progress, false)
-}
-
-//go:nosplit
-//go:norace
-func sampleFree(ss uintptr, n int64, progress uintptr) int64 {
-	return releaseRuns(ss, uint64(n), progress, true)
-}
-
-//go:nosplit
-//go:norace
-func releaseRuns(ss uintptr, n uint64, progress uintptr, whatever bool) int64 {
+func sampleReleaseMany(ss uintptr, n uint64, whatever int32, progress uintptr) int64 {
 	b := (*batch)(word.At(progress))
 	for b.run < n {
 		first := ss + uintptr(b.run)*8
@@ -387,13 +380,15 @@ func releaseRuns(ss uintptr, n uint64, progress uintptr, whatever bool) int64 {
 		for b.run+length < n && sameHome(p, &own, uintptr(word.Get64(first+uintptr(length)*8))) {
 			length++
 		}
-		if !b.Batch.Release(p, first, length, whatever) {
+		if !b.Batch.Release(p, first, length, whatever != 0) {
 			return 0
 		}
 		b.run += length
 		b.Batch.Next()
 	}
-	bringHome()
+	if word.Load32(addr(&stashed)) != 0 {
+		return 2
+	}
 	return 1
 }
 

@@ -19,11 +19,11 @@
 	PUBLIC(sample_set_data_format, INT) \
 	PUBLIC(sample_get_data_format, INT) \
 	PUBLIC(shmem_total_size, RAW) \
-	LEAF(sample_put_many) \
-	LEAF(sample_free) \
+	LEAF(sample_release_many) \
 	LEAF(sample_release) \
 	LEAF(sample_stash) \
 	LEAF(sample_stash_rest) \
+	LEAF(sample_bring_home) \
 	LEAF(sample_copy) \
 	LEAF(queue_cells) \
 	LEAF(queue_init) \

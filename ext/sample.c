@@ -11,10 +11,8 @@
 
 #include "put.h"
 
-typedef long batch_leaf(struct sample **smps, long n, struct vx_batch *batch);
-
 /* Drive a release of many to its end, see vx_release. */
-static int release_all(batch_leaf *leaf, struct sample **smps, int cnt)
+static int release_all(struct sample **smps, int cnt, int whatever)
 {
 	struct vx_batch batch = { 0, 0, 0, 0, 0 };
 
@@ -23,10 +21,13 @@ static int release_all(batch_leaf *leaf, struct sample **smps, int cnt)
 		for (int i = 0; i < cnt; i++)
 			vx_handed_over(smps[i]);
 	}
-	for (int i = 0; !leaf(smps, cnt, &batch); i++) {
+	long done;
+	for (int i = 0; !(done = vx_leaf_sample_release_many(smps, cnt, whatever, &batch)); i++) {
 		if (i < VX_RELEASE_YIELDS || !vx_leaf_sample_stash_rest(smps, &batch))
 			sched_yield();
 	}
+	if (VX_UNLIKELY(done == 2))
+		vx_leaf_sample_bring_home();
 	return (int) batch.released;
 }
 
@@ -56,7 +57,7 @@ VX_EXPORT int sample_put_many(struct sample **smps, int cnt)
 {
 	if (VX_UNLIKELY(!smps || cnt < 0))
 		return vx_fail(-EINVAL);
-	return release_all(vx_leaf_sample_put_many, smps, cnt);
+	return release_all(smps, cnt, 0);
 }
 
 VX_EXPORT void sample_free(struct sample **smps, int cnt)
@@ -64,5 +65,5 @@ VX_EXPORT void sample_free(struct sample **smps, int cnt)
 	if (!smps || cnt < 0)
 		vx_fail(-EINVAL);
 	else
-		release_all(vx_leaf_sample_free, smps, cnt);
+		release_all(smps, cnt, 1);
 }

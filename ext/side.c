@@ -63,6 +63,7 @@ static void leave(void *callers)
 {
 	_Atomic uint32_t *count = callers;
 
+	vx_handed_over(callers);
 	if (atomic_fetch_sub(count, 1) == 1)
 		vx_futex_wake(count);
 }
@@ -187,6 +188,7 @@ void vx_drive_out(struct vx_mapping *m)
 		vx_wake(m, &m->out, VX_WAKE | VX_BROADCAST);
 		vx_futex_wait(&m->callers, callers, vx_now() + 1000000);
 	}
+	vx_taken_over(&m->callers);
 }
 
 void vx_unmap(struct vx_mapping *m)

@@ -2,6 +2,9 @@
 
 package main
 
+// #include "leaf.h"
+import "C"
+
 import (
 	"unsafe"
 
@@ -43,15 +46,21 @@ func adjust(by uint32) {
 	}
 }
 
-// bringHome releases what is in the stash, as far as there are places now.
+// mindStash marks the result n of a leaf if there is something in the stash: C
+// then brings it home.
 //
 //go:nosplit
 //go:norace
-func bringHome() {
+func mindStash(n int64) int64 {
 	if word.Load32(addr(&stashed)) != 0 {
-		emptyStash(0, 0)
+		return n + C.VX_STASHED
 	}
+	return n
 }
+
+//go:nosplit
+//go:norace
+func sampleBringHome() { emptyStash(0, 0) }
 
 // emptyStash takes each sample out of the stash and releases it, or puts it back
 // where it cannot yet; those in the size bytes from start are forgotten.

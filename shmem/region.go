@@ -3,6 +3,7 @@
 package shmem
 
 import (
+	"math/bits"
 	"unsafe"
 
 	"github.com/villas-ext/villas-ext/internal/layout"
@@ -77,7 +78,7 @@ func TotalSize(in, out, samplelen uint64) uint64 {
 		return 0
 	}
 	block := layout.CeilCacheLine(layout.SampleSize(samplelen))
-	if in+out > maxBytes/block {
+	if high, bytes := bits.Mul64(in+out, block); high != 0 || bytes > maxBytes {
 		return 0
 	}
 	// What the reference reserves beside the queues and blocks: the head, five

@@ -149,3 +149,16 @@ func need(t testing.TB, program, pkg string) string {
 	}
 	return path
 }
+
+// waitFor waits until path exists.
+func waitFor(t testing.TB, path string) {
+	t.Helper()
+	for end := time.Now().Add(limit); ; time.Sleep(time.Millisecond) {
+		if _, err := os.Stat(path); err == nil {
+			return
+		}
+		if time.Now().After(end) {
+			t.Fatalf("%s does not appear", path)
+		}
+	}
+}

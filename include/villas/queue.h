@@ -15,6 +15,8 @@
 
 VILLAS_BEGIN_DECLS
 
+#define DEFAULT_QUEUELEN 1024	/**< Elements. */
+
 /** Keeps what stands on either side of it on different cache lines. */
 typedef char cacheline_pad_t[CACHELINE_SIZE];
 

@@ -2,6 +2,8 @@
 
 package word
 
+import "unsafe"
+
 // StoreRelease64 publishes: whoever loads v here sees all that was stored
 // before it. On amd64 stores become visible in program order, so a plain store
 // is a release store, and an exchange, which is what sync/atomic would use,
@@ -10,10 +12,12 @@ package word
 //
 //go:nosplit
 //go:norace
-func StoreRelease64(a uintptr, v uint64) { *(*uint64)(At(a)) = v }
+//go:nocheckptr
+func StoreRelease64(a uintptr, v uint64) { *(*uint64)(unsafe.Add(unsafe.Pointer(nil), a)) = v }
 
 // StoreRelease32 is [StoreRelease64] for four bytes.
 //
 //go:nosplit
 //go:norace
-func StoreRelease32(a uintptr, v uint32) { *(*uint32)(At(a)) = v }
+//go:nocheckptr
+func StoreRelease32(a uintptr, v uint32) { *(*uint32)(unsafe.Add(unsafe.Pointer(nil), a)) = v }

@@ -27,47 +27,54 @@ func At(a uintptr) unsafe.Pointer { return unsafe.Add(unsafe.Pointer(nil), a) }
 //
 //go:nosplit
 //go:norace
-func Load32(a uintptr) uint32 { return atomic.LoadUint32((*uint32)(At(a))) }
+//go:nocheckptr
+func Load32(a uintptr) uint32 { return atomic.LoadUint32((*uint32)(unsafe.Add(unsafe.Pointer(nil), a))) }
 
 // Load64 is [Load32] for eight bytes.
 //
 //go:nosplit
 //go:norace
-func Load64(a uintptr) uint64 { return atomic.LoadUint64((*uint64)(At(a))) }
+//go:nocheckptr
+func Load64(a uintptr) uint64 { return atomic.LoadUint64((*uint64)(unsafe.Add(unsafe.Pointer(nil), a))) }
 
 // Store32 is an atomic store that is also a full barrier: no later load
 // overtakes it.
 //
 //go:nosplit
 //go:norace
-func Store32(a uintptr, v uint32) { atomic.StoreUint32((*uint32)(At(a)), v) }
+//go:nocheckptr
+func Store32(a uintptr, v uint32) { atomic.StoreUint32((*uint32)(unsafe.Add(unsafe.Pointer(nil), a)), v) }
 
 // Store64 is [Store32] for eight bytes.
 //
 //go:nosplit
 //go:norace
-func Store64(a uintptr, v uint64) { atomic.StoreUint64((*uint64)(At(a)), v) }
+//go:nocheckptr
+func Store64(a uintptr, v uint64) { atomic.StoreUint64((*uint64)(unsafe.Add(unsafe.Pointer(nil), a)), v) }
 
 // Swap32 stores v and returns what was there; a full barrier.
 //
 //go:nosplit
 //go:norace
-func Swap32(a uintptr, v uint32) uint32 { return atomic.SwapUint32((*uint32)(At(a)), v) }
+//go:nocheckptr
+func Swap32(a uintptr, v uint32) uint32 { return atomic.SwapUint32((*uint32)(unsafe.Add(unsafe.Pointer(nil), a)), v) }
 
 // CompareAndSwap32 replaces from by to if from is there; a full barrier.
 //
 //go:nosplit
 //go:norace
+//go:nocheckptr
 func CompareAndSwap32(a uintptr, from, to uint32) bool {
-	return atomic.CompareAndSwapUint32((*uint32)(At(a)), from, to)
+	return atomic.CompareAndSwapUint32((*uint32)(unsafe.Add(unsafe.Pointer(nil), a)), from, to)
 }
 
 // CompareAndSwap64 is [CompareAndSwap32] for eight bytes.
 //
 //go:nosplit
 //go:norace
+//go:nocheckptr
 func CompareAndSwap64(a uintptr, from, to uint64) bool {
-	return atomic.CompareAndSwapUint64((*uint64)(At(a)), from, to)
+	return atomic.CompareAndSwapUint64((*uint64)(unsafe.Add(unsafe.Pointer(nil), a)), from, to)
 }
 
 // Get32 and Set32 and their 64-bit forms are plain accesses, for words that
@@ -75,22 +82,26 @@ func CompareAndSwap64(a uintptr, from, to uint64) bool {
 //
 //go:nosplit
 //go:norace
-func Get32(a uintptr) uint32 { return *(*uint32)(At(a)) }
+//go:nocheckptr
+func Get32(a uintptr) uint32 { return *(*uint32)(unsafe.Add(unsafe.Pointer(nil), a)) }
 
 // Set32 is a plain store of four bytes.
 //
 //go:nosplit
 //go:norace
-func Set32(a uintptr, v uint32) { *(*uint32)(At(a)) = v }
+//go:nocheckptr
+func Set32(a uintptr, v uint32) { *(*uint32)(unsafe.Add(unsafe.Pointer(nil), a)) = v }
 
 // Get64 is a plain load of eight bytes.
 //
 //go:nosplit
 //go:norace
-func Get64(a uintptr) uint64 { return *(*uint64)(At(a)) }
+//go:nocheckptr
+func Get64(a uintptr) uint64 { return *(*uint64)(unsafe.Add(unsafe.Pointer(nil), a)) }
 
 // Set64 is a plain store of eight bytes.
 //
 //go:nosplit
 //go:norace
-func Set64(a uintptr, v uint64) { *(*uint64)(At(a)) = v }
+//go:nocheckptr
+func Set64(a uintptr, v uint64) { *(*uint64)(unsafe.Add(unsafe.Pointer(nil), a)) = v }
