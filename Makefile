@@ -38,6 +38,47 @@ $(LIB): Makefile $(GO_SRC) $(EXT_SRC) | needs-build
 	ln -sf $(SONAME) $(BUILD)/libvillas-ext.so
 	@rm -f $(BUILD)/$(SONAME).new.h $(BUILD)/libvillas-ext.so.new.h
 
+# Every test. Long ones have targets of their own.
+test: all needs-test  ## run all tests
+	$(GO) vet ./...
+	VILLAS_EXT_BUILD=$(abspath $(BUILD)) $(GO) test -timeout 20m ./...
+	CGO_ENABLED=1 $(GO) test -race ./internal/... ./memory ./pool ./queue ./sample ./shmem ./node ./format
+
+bench: $(LIB)  ## what a call costs, beside a plain C queue in the same process
+	@mkdir -p $(BUILD)/bench
+	$(CC) -O2 -shared -fPIC bench/plain.c -o $(BUILD)/bench/libplain.so
+	$(CC) -O2 -Iinclude bench/percall.c -o $(BUILD)/bench/percall -L$(BUILD) -L$(BUILD)/bench -lvillas-ext -lplain \
+		-Wl,-rpath,'$$ORIGIN:$$ORIGIN/..'
+	$(BUILD)/bench/percall
+
+DEST := $(DESTDIR)$(PREFIX)
+install: all  ## install the library, headers, commands and villas-ext.pc below DESTDIR and PREFIX
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DEST)/bin $(DEST)/share/villas-ext
+	install -m 755 $(LIB) $(DESTDIR)$(LIBDIR)/libvillas-ext.so.$(VERSION)
+	ln -sf libvillas-ext.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libvillas-ext.so
+	cd include && find villas -name '*.h' -exec install -D -m 644 {} $(abspath $(DEST))/include/{} \;
+	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' villas-ext.pc.in \
+		> $(DESTDIR)$(LIBDIR)/pkgconfig/villas-ext.pc
+	install -m 755 $(COMMANDS) $(DEST)/bin
+	install -m 644 etc/valgrind.supp $(DEST)/share/villas-ext/valgrind.supp
+
+uninstall:  ## remove what install put there
+	rm -f $(DESTDIR)$(LIBDIR)/libvillas-ext.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/libvillas-ext.so
+	rm -f $(DESTDIR)$(LIBDIR)/pkgconfig/villas-ext.pc $(addprefix $(DEST)/bin/,$(notdir $(COMMANDS)))
+	rm -rf $(DEST)/include/villas $(DEST)/share/villas-ext
+
+# What the tests need beside Go, gcc and make, as COMMAND:PACKAGE of Debian. As root apt installs what is missing.
+TOOLS := g++:g++ clang:clang clang++:clang valgrind:valgrind cmake:cmake python3:python3 pkg-config:pkg-config objdump:binutils
+needs-test:
+	@missing=; for t in $(TOOLS); do command -v $${t%%:*} >/dev/null || missing="$$missing $${t##*:}"; done; \
+	echo 'int main(void) { return 0; }' > $(BUILD)/probe.c; \
+	$(CC) -fsanitize=thread $(BUILD)/probe.c -o $(BUILD)/probe 2>/dev/null || missing="$$missing gcc"; \
+	test -z "$$missing" && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; \
+	else echo "for the tests install:$$missing"; exit 1; fi
+
 needs-build:
 	@command -v $(GO) >/dev/null || { echo "Go is missing: see https://go.dev/dl, version in go.mod"; exit 1; }
 	@command -v $(CC) >/dev/null || { echo "$(CC) is missing: apt-get install gcc libc6-dev"; exit 1; }
@@ -45,7 +86,7 @@ needs-build:
 clean:  ## remove build/
 	rm -rf $(BUILD)
 
-help:
+help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
 # The main job, on real samples: a node sends them to the C example and checks what comes back.
