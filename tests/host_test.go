@@ -12,7 +12,7 @@ import (
 func TestTheLibraryIsAQuietGuest(t *testing.T) {
 	for _, program := range []string{
 		"fork_first", "fork_after", "constructor", "signal_handler", "blocked_signals", "no_altstack", "go_threads", "data_symbols",
-		"bad_input", "golden", "contract", "close_wakes",
+		"bad_input", "golden", "contract", "close_wakes", "by_hand", "helpers",
 	} {
 		t.Run(program, func(t *testing.T) {
 			bin := compile(t, "gcc", "host/"+program+".c")
