@@ -93,11 +93,12 @@ func parseHuman(text []byte, rec *Record) (column int, what string) {
 		rec.Offset, rec.HasOffset, at = v, true, end
 	}
 	if at < len(head) && head[at] == '(' {
-		n, end, ok := integer(head, at+1, false)
-		if !ok || end >= len(head) || head[end] != ')' {
+		size := bytes.IndexByte(head[at:], ')')
+		n, err := strconv.ParseUint(string(head[at+1:at+max(size, 1)]), 10, 64)
+		if err != nil {
 			return at, "the sequence must be an integer in parentheses"
 		}
-		rec.Sequence, rec.HasSequence, at = uint64(n), true, end+1
+		rec.Sequence, rec.HasSequence, at = n, true, at+size+1
 	}
 	if at < len(head) && head[at] == 'F' {
 		rec.NewFrame = true

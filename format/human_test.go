@@ -11,11 +11,11 @@ import (
 )
 
 func TestBothReleasesLinesAreRead(t *testing.T) {
-	r := NewHumanReader("x", strings.NewReader("# header\n\n1493000000.000000005+1.500000e-03(7)\t1.5\t-2\n1700000002.5(9)F 5 6.25\r\n-3\t1e3"))
+	r := NewHumanReader("x", strings.NewReader("# header\n\n1493000000.000000005+1.500000e-03(7)\t1.5\t-2\n1700000002.5(9)F 5 6.25\r\n-3(18446744073709551615)\t1e3"))
 	want := []Record{
 		{Sec: 1493000000, Nsec: 5, Offset: 1.5e-3, HasOffset: true, Sequence: 7, HasSequence: true, Values: []float64{1.5, -2}},
 		{Sec: 1700000002, Nsec: 5, Sequence: 9, HasSequence: true, NewFrame: true, Values: []float64{5, 6.25}},
-		{Sec: -3, Values: []float64{1000}},
+		{Sec: -3, Sequence: 1<<64 - 1, HasSequence: true, Values: []float64{1000}},
 	}
 	for _, w := range want {
 		var rec Record
@@ -32,6 +32,7 @@ func TestABadLineIsNamedAndTheNextIsRead(t *testing.T) {
 	for line, want := range map[string]string{
 		"abc 1":          "x:1:1: seconds must be an integer",
 		"1.1000000000 1": "x:1:13: nanoseconds must be 0 to 999999999",
+		"1.2(3 1":        "x:1:4: the sequence must be an integer in parentheses",
 		"1.2(x) 1":       "x:1:4: the sequence must be an integer in parentheses",
 		"1.2+ 1":         "x:1:4: the offset must be a number of seconds",
 		"1.2Z 1":         `x:1:4: unexpected "Z" behind the time`,

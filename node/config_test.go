@@ -10,7 +10,7 @@ import (
 
 func TestSettingsAreReadInAllOfLibconfigsWays(t *testing.T) {
 	for _, text := range []string{
-		`name = "/villas1" queuelen = 0x200 samplelen : 4L; polling = TRUE, exec = [ "a", "b c" ]`,
+		`name = "/villas1" queuelen = 0x200 samplelen : 004L; polling = TRUE, exec = [ "a", "b c" ]`,
 		"nodes = {\n other = { type = \"socket\" }\n // one\n sim = { type = \"shmem\", # two\n name = \"/vil\" \"las1\"; /* three\n */ queuelen = 512; samplelen = 4; polling = true; exec = (\"a\", \"b c\",) };\n};\npaths = ( )",
 	} {
 		nodes, err := Parse("x.conf", text)

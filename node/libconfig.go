@@ -65,9 +65,14 @@ func (v *value) text() (string, error) {
 	return b.String(), nil
 }
 
-// number is the value of an integer, in decimal or hexadecimal, L or LL behind it.
+// number is the value of an integer, in decimal (also with leading zeros) or
+// hexadecimal, L or LL behind it.
 func (v *value) number() (int64, error) {
-	return strconv.ParseInt(strings.TrimRight(*v.Int, "L"), 0, 64)
+	text := strings.TrimRight(*v.Int, "L")
+	if strings.ContainsAny(text, "xX") {
+		return strconv.ParseInt(text, 0, 64)
+	}
+	return strconv.ParseInt(text, 10, 64)
 }
 
 // kind is what people call the value's type.
