@@ -112,8 +112,7 @@ func queuePush(q, p uintptr) int64 {
 	}
 	r := find(q)
 	if r == nil {
-		own := queue.Own(q)
-		return truth(own.Push(p))
+		return truth(queue.PushOwn(q, p))
 	}
 	v := r.queue(q)
 	if v == nil || !r.region.Pool.Contains(p) {
@@ -130,8 +129,7 @@ func queuePull(q, dst uintptr) int64 {
 	}
 	r := find(q)
 	if r == nil {
-		own := queue.Own(q)
-		p, ok := own.Pull()
+		p, ok := queue.PullOwn(q)
 		if ok {
 			word.Set64(dst, uint64(p))
 		}
@@ -252,18 +250,31 @@ func sampleAlloc(p, dst uintptr, n int32) int64 {
 		return einval
 	}
 	r := find(p)
-	if r == nil {
-		return allocOwn(p, dst, uint64(n))
-	}
-	if p != r.region.Pool.Addr() {
+	if r != nil && p != r.region.Pool.Addr() {
 		return einval
 	}
-	return mindStash(int64(sample.AllocMany(&r.region.Pool, dst, uint64(n))))
+	if n != 1 {
+		return allocMany(r, p, dst, uint64(n))
+	}
+	s := uintptr(0)
+	if r == nil {
+		s = sample.AllocOwn(p)
+	} else {
+		s = sample.AllocOne(&r.region.Pool)
+	}
+	if s == 0 {
+		return mindStash(0)
+	}
+	word.Set64(dst, uint64(s))
+	return mindStash(1)
 }
 
 //go:nosplit
 //go:norace
-func allocOwn(p, dst uintptr, n uint64) int64 {
+func allocMany(r *record, p, dst uintptr, n uint64) int64 {
+	if r != nil {
+		return mindStash(int64(sample.AllocMany(&r.region.Pool, dst, n)))
+	}
 	var own pool.View
 	own.Trust(p)
 	return mindStash(int64(sample.AllocMany(&own, dst, n)))
@@ -299,7 +310,13 @@ func samplePut(s uintptr) int64 {
 	if n < 0 {
 		return einval
 	}
-	if r != nil && sample.Release(&r.region.Pool, s) || sampleRelease(s) != 0 {
+	released := false
+	if r == nil {
+		released = pool.ReleaseOwn(sample.PoolAddr(s), s)
+	} else {
+		released = r.region.Pool.Queue().Push(s)
+	}
+	if released || sampleRelease(s) != 0 {
 		return mindStash(0)
 	}
 	return -int64(s)
@@ -523,6 +540,9 @@ func regionAnswer(base uintptr, pid uint32) { shmem.Answer(base, pid) }
 //go:nosplit
 //go:norace
 func regionAttach(base, size, mapping uintptr) int64 {
+	if size > maxSpan {
+		return enomem
+	}
 	r, index := take()
 	if r == nil {
 		return enomem

@@ -29,50 +29,46 @@ const maxRecords = 1024
 var (
 	records [maxRecords]record
 
-	// spans holds where each record's region lies: size 0 where there is none.
-	// They stand apart from the records so that a look-up touches one or two
-	// cache lines. They change only when a region is opened or closed.
-	spans [maxRecords]struct{ start, size uintptr }
+	// spans holds where each record's region lies: the number of its first page
+	// above spanBits, the number of its pages below; 0 where there is none. One
+	// word each, so that one load sees both. They stand apart from the records,
+	// so that a look-up touches one cache line, and change only when a region is
+	// opened or closed.
+	spans [maxRecords]uint64
 
 	// spansUsed is the number of spans to look at: one more than the highest
 	// that was ever in use.
 	spansUsed uint32
 )
 
+const (
+	pageBits = 12
+	spanBits = 64 - (47 - pageBits) // what a first page below 2^47 leaves
+	maxSpan  = (1<<spanBits - 1) << pageBits
+)
+
 //go:nosplit
 //go:norace
 func addr[T any](p *T) uintptr { return uintptr(unsafe.Pointer(p)) }
 
-// find returns the record of the region that p lies in, or nil. Most programs
-// have one region, so the first span is looked at in line.
-//
-// A span's start is looked at again after its size: a record that is being
-// replaced in between shows size 0 or another start.
+// find returns the record of the region that p lies in, or nil.
 //
 //go:nosplit
 //go:norace
 func find(p uintptr) *record {
-	span := addr(&spans)
-	start := word.Load64(span)
-	if uint64(p)-start < word.Load64(span+8) && word.Load64(span) == start {
-		return &records[0]
+	n := uintptr(spansUsed)
+	for i := uintptr(0); i < n; i++ {
+		if inSpan(p, word.Load64(addr(&spans)+i*8)) {
+			return (*record)(word.At(addr(&records) + i*unsafe.Sizeof(record{})))
+		}
 	}
-	return search(p)
+	return nil
 }
 
 //go:nosplit
 //go:norace
-func search(p uintptr) *record {
-	n := word.Load32(addr(&spansUsed))
-	span := addr(&spans)
-	for i := uint32(0); i < n; i++ {
-		start := word.Load64(span)
-		if uint64(p)-start < word.Load64(span+8) && word.Load64(span) == start {
-			return (*record)(word.At(addr(&records) + uintptr(i)*unsafe.Sizeof(record{})))
-		}
-		span += unsafe.Sizeof(spans[0])
-	}
-	return nil
+func inSpan(p uintptr, span uint64) bool {
+	return uint64(p>>pageBits)-span>>spanBits < span&(1<<spanBits-1)
 }
 
 // take reserves a record, or returns nil if all are in use.
@@ -95,9 +91,8 @@ func take() (r *record, index uint32) {
 //go:nosplit
 //go:norace
 func publish(index uint32, start, size uintptr) {
-	span := addr(&spans) + uintptr(index)*unsafe.Sizeof(spans[0])
-	word.Store64(span, uint64(start))
-	word.Store64(span+8, uint64(size))
+	pages := (uint64(size) + 1<<pageBits - 1) >> pageBits
+	word.Store64(addr(&spans)+uintptr(index)*8, uint64(start>>pageBits)<<spanBits|pages)
 	for {
 		n := word.Load32(addr(&spansUsed))
 		if n > index || word.CompareAndSwap32(addr(&spansUsed), n, index+1) {
@@ -113,9 +108,7 @@ func publish(index uint32, start, size uintptr) {
 //go:norace
 func (r *record) withdraw() {
 	index := (addr(r) - addr(&records)) / unsafe.Sizeof(record{})
-	span := addr(&spans) + index*unsafe.Sizeof(spans[0])
-	word.Store64(span+8, 0)
-	word.Store64(span, 0)
+	word.Store64(addr(&spans)+index*8, 0)
 	word.Store32(addr(&r.taken), 0)
 }
 

@@ -184,6 +184,35 @@ func (v *View) Block(pos uint64) uintptr {
 //go:norace
 func (v *View) Release(p uintptr) bool { return v.Contains(p) && v.free.Push(p) }
 
+// Get takes one free block; 0 if there is none, or what stood there is no block.
+//
+//go:nosplit
+//go:norace
+func (v *View) Get() uintptr {
+	p, ok := v.free.Pull()
+	if !ok || !v.Contains(p) {
+		return 0
+	}
+	return p
+}
+
+// GetOwn is [View.Get] for the struct pool at address p in the caller's own
+// memory, which is believed; it also returns the size of a block.
+//
+//go:nosplit
+//go:norace
+func GetOwn(p uintptr) (block uintptr, size uint64) {
+	block, _ = queue.PullOwn(p + offQueue)
+	return block, word.Get64(p + offBlockSize)
+}
+
+// ReleaseOwn is [View.Release] for the struct pool at address p in the caller's
+// own memory.
+//
+//go:nosplit
+//go:norace
+func ReleaseOwn(p, block uintptr) bool { return queue.PushOwn(p+offQueue, block) }
+
 // ClaimRelease reserves places for up to n blocks that come back by
 // [View.Return] at the positions from pos on.
 //

@@ -102,9 +102,13 @@ func (v *View) ClaimPull(n uint64) (pos, got uint64) {
 //
 //go:nosplit
 //go:norace
-func (v *View) Publish(pos uint64, p uintptr) {
-	cell := v.cells + uintptr(pos&v.mask)*cellSize
-	word.Set64(cell+offData, uint64(p-v.base))
+func (v *View) Publish(pos uint64, p uintptr) { publish(v.base, v.cells, v.mask, pos, p) }
+
+//go:nosplit
+//go:norace
+func publish(base, cells uintptr, mask, pos uint64, p uintptr) {
+	cell := cells + uintptr(pos&mask)*cellSize
+	word.Set64(cell+offData, uint64(p-base))
 	word.StoreRelease64(cell, pos+1)
 }
 
@@ -114,10 +118,14 @@ func (v *View) Publish(pos uint64, p uintptr) {
 //
 //go:nosplit
 //go:norace
-func (v *View) Take(pos uint64) uintptr {
-	cell := v.cells + uintptr(pos&v.mask)*cellSize
-	p := v.base + uintptr(word.Get64(cell+offData))
-	word.StoreRelease64(cell, pos+v.mask+1)
+func (v *View) Take(pos uint64) uintptr { return take(v.base, v.cells, v.mask, pos) }
+
+//go:nosplit
+//go:norace
+func take(base, cells uintptr, mask, pos uint64) uintptr {
+	cell := cells + uintptr(pos&mask)*cellSize
+	p := base + uintptr(word.Get64(cell+offData))
+	word.StoreRelease64(cell, pos+mask+1)
 	return p
 }
 
@@ -125,12 +133,32 @@ func (v *View) Take(pos uint64) uintptr {
 //
 //go:nosplit
 //go:norace
-func (v *View) Push(p uintptr) bool {
-	pos, got := v.ClaimPush(1)
-	if got == 0 {
-		return false
+func (v *View) Push(p uintptr) bool { return push(v.base, v.cells, v.mask, v.tail, p) }
+
+// PushOwn is [View.Push] for a queue at address q in the caller's own memory: its
+// struct is believed.
+//
+//go:nosplit
+//go:norace
+func PushOwn(q, p uintptr) bool {
+	return push(q, q+uintptr(word.Get64(q+offBuf)), word.Get64(q+offMask), q+offTail, p)
+}
+
+// push has the geometry in registers, and tries a claim of one in line: half of
+// what a single push costs would otherwise be calls and stores. claim takes over
+// when another thread's claim came in between, or the queue is full.
+//
+//go:nosplit
+//go:norace
+func push(base, cells uintptr, mask uint64, tail, p uintptr) bool {
+	pos := word.Load64(tail)
+	if word.Load64(cells+uintptr(pos&mask)*cellSize) != pos || !word.CompareAndSwap64(tail, pos, pos+1) {
+		got := uint64(0)
+		if pos, got = claim(cells, mask, tail, lagPush, 1); got == 0 {
+			return false
+		}
 	}
-	v.Publish(pos, p)
+	publish(base, cells, mask, pos, p)
 	return true
 }
 
@@ -138,12 +166,27 @@ func (v *View) Push(p uintptr) bool {
 //
 //go:nosplit
 //go:norace
-func (v *View) Pull() (uintptr, bool) {
-	pos, got := v.ClaimPull(1)
-	if got == 0 {
-		return 0, false
+func (v *View) Pull() (uintptr, bool) { return pull(v.base, v.cells, v.mask, v.head()) }
+
+// PullOwn is [View.Pull] for a queue at address q in the caller's own memory.
+//
+//go:nosplit
+//go:norace
+func PullOwn(q uintptr) (uintptr, bool) {
+	return pull(q, q+uintptr(word.Get64(q+offBuf)), word.Get64(q+offMask), q+offTail+headAfterTail)
+}
+
+//go:nosplit
+//go:norace
+func pull(base, cells uintptr, mask uint64, head uintptr) (uintptr, bool) {
+	pos := word.Load64(head)
+	if word.Load64(cells+uintptr(pos&mask)*cellSize) != pos+lagPull || !word.CompareAndSwap64(head, pos, pos+1) {
+		got := uint64(0)
+		if pos, got = claim(cells, mask, head, lagPull, 1); got == 0 {
+			return 0, false
+		}
 	}
-	return v.Take(pos), true
+	return take(base, cells, mask, pos), true
 }
 
 // PushMany puts up to n elements, whose addresses lie at address ps, into the

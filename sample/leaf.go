@@ -64,7 +64,7 @@ func AllocMany(p *pool.View, dst uintptr, n uint64) uint64 {
 			if s == 0 {
 				continue
 			}
-			initialize(p, s, capacity)
+			initialize(p.Addr(), s, capacity)
 			word.Set64(dst+uintptr(done)*8, uint64(s))
 			done++
 		}
@@ -72,14 +72,40 @@ func AllocMany(p *pool.View, dst uintptr, n uint64) uint64 {
 	return done
 }
 
-// initialize makes the block at address s of pool p a sample with one reference.
+// AllocOne is [AllocMany] for one sample, without the count: its address, or 0.
 //
 //go:nosplit
 //go:norace
-func initialize(p *pool.View, s uintptr, capacity uint32) {
+func AllocOne(p *pool.View) uintptr {
+	s := p.Get()
+	if s != 0 {
+		initialize(p.Addr(), s, capacityOf(p.Size()))
+	}
+	return s
+}
+
+// AllocOwn is [AllocOne] from the struct pool at address p in the caller's own
+// memory.
+//
+//go:nosplit
+//go:norace
+func AllocOwn(p uintptr) uintptr {
+	s, size := pool.GetOwn(p)
+	if s != 0 {
+		initialize(p, s, capacityOf(size))
+	}
+	return s
+}
+
+// initialize makes the block at address s of the pool at address home a sample
+// with one reference.
+//
+//go:nosplit
+//go:norace
+func initialize(home, s uintptr, capacity uint32) {
 	word.Set32(s+offCapacity, capacity)
 	word.Set32(s+offRefcnt, 1)
-	word.Set64(s+offPoolOff, uint64(p.Addr()-s))
+	word.Set64(s+offPoolOff, uint64(home-s))
 	word.Set64(s+offFormat, 0)
 }
 

@@ -28,14 +28,18 @@ func At(a uintptr) unsafe.Pointer { return unsafe.Add(unsafe.Pointer(nil), a) }
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func Load32(a uintptr) uint32 { return atomic.LoadUint32((*uint32)(unsafe.Add(unsafe.Pointer(nil), a))) }
+func Load32(a uintptr) uint32 {
+	return atomic.LoadUint32((*uint32)(unsafe.Add(unsafe.Pointer(nil), a)))
+}
 
 // Load64 is [Load32] for eight bytes.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func Load64(a uintptr) uint64 { return atomic.LoadUint64((*uint64)(unsafe.Add(unsafe.Pointer(nil), a))) }
+func Load64(a uintptr) uint64 {
+	return atomic.LoadUint64((*uint64)(unsafe.Add(unsafe.Pointer(nil), a)))
+}
 
 // Store32 is an atomic store that is also a full barrier: no later load
 // overtakes it.
@@ -43,21 +47,27 @@ func Load64(a uintptr) uint64 { return atomic.LoadUint64((*uint64)(unsafe.Add(un
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func Store32(a uintptr, v uint32) { atomic.StoreUint32((*uint32)(unsafe.Add(unsafe.Pointer(nil), a)), v) }
+func Store32(a uintptr, v uint32) {
+	atomic.StoreUint32((*uint32)(unsafe.Add(unsafe.Pointer(nil), a)), v)
+}
 
 // Store64 is [Store32] for eight bytes.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func Store64(a uintptr, v uint64) { atomic.StoreUint64((*uint64)(unsafe.Add(unsafe.Pointer(nil), a)), v) }
+func Store64(a uintptr, v uint64) {
+	atomic.StoreUint64((*uint64)(unsafe.Add(unsafe.Pointer(nil), a)), v)
+}
 
 // Swap32 stores v and returns what was there; a full barrier.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func Swap32(a uintptr, v uint32) uint32 { return atomic.SwapUint32((*uint32)(unsafe.Add(unsafe.Pointer(nil), a)), v) }
+func Swap32(a uintptr, v uint32) uint32 {
+	return atomic.SwapUint32((*uint32)(unsafe.Add(unsafe.Pointer(nil), a)), v)
+}
 
 // CompareAndSwap32 replaces from by to if from is there; a full barrier.
 //
