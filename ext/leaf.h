@@ -56,6 +56,7 @@ struct vx_mapping {
 	_Atomic int dead;		/* the other side died */
 	_Atomic int peer_seen;		/* a peer without a lock was seen to map the object */
 	_Atomic uint64_t looked;	/* when the other side was last looked after, in ns */
+	_Atomic uint64_t looked_ticks;	/* the same by the time stamp counter, for polling calls */
 	_Atomic int held;		/* node: samples are out while the mapping is retired */
 };
 

@@ -17,8 +17,7 @@
 /* A push that was claimed is published within nanoseconds by a living thread; after this long its thread is dead. */
 #define UNPUBLISHED_NS 20000000u
 
-/* Look after the other side if the last look was long ago. */
-static void look_after(struct vx_mapping *m, uint64_t now)
+void vx_look_after(struct vx_mapping *m, uint64_t now)
 {
 	uint64_t last = atomic_load_explicit(&m->looked, memory_order_relaxed);
 	uint64_t every = atomic_load(&m->legacy) ? LEGACY_LOOK_NS : VX_LOOK_NS;
@@ -89,7 +88,7 @@ static int read_waiting(struct vx_mapping *m, struct vx_channel *c, struct sampl
 			break;
 		}
 		uint64_t now = vx_now();
-		look_after(m, now);
+		vx_look_after(m, now);
 		if (now >= deadline) {
 			result = vx_fail(-ETIMEDOUT);
 			break;
@@ -115,7 +114,7 @@ int vx_read(struct vx_mapping *m, struct vx_channel *c, struct sample **smps, un
 		return read_waiting(m, c, smps, cnt, deadline);
 	if (VX_UNLIKELY(atomic_load(c->stopped) || atomic_load(&m->dead)))
 		return taken_over(smps, drain(m, c, smps, cnt));
-	look_after(m, vx_now());
+	vx_look_sometimes(m);
 	return 0;
 }
 
@@ -148,7 +147,7 @@ static int write_waiting(struct vx_mapping *m, struct vx_channel *c, struct vx_c
 	pthread_cleanup_push(leave, &m->callers);
 	while ((n = write_once(m, c, back, smps + done, cnt - done)) >= 0 && (done += (unsigned) n) < cnt) {
 		uint64_t now = vx_now();
-		look_after(m, now);
+		vx_look_after(m, now);
 		if (now >= deadline)
 			break;
 		if (atomic_load(&m->closing)) {
@@ -174,7 +173,7 @@ int vx_write(struct vx_mapping *m, struct vx_channel *c, struct vx_channel *back
 		return write_waiting(m, c, back, smps, cnt, deadline);
 	int n = write_once(m, c, back, smps, cnt);
 	if (VX_UNLIKELY((unsigned) n < cnt))
-		look_after(m, vx_now());	/* a full queue may be that of a dead reader */
+		vx_look_sometimes(m);	/* a full queue may be that of a dead reader */
 	return n;
 }
 
