@@ -26,7 +26,7 @@ COMMANDS := $(patsubst cmd/%/,$(BUILD)/%,$(sort $(dir $(wildcard cmd/*/*.go))))
 EXTLDFLAGS := -Wl,-soname,$(SONAME) -Wl,--version-script=$(CURDIR)/ext/libvillas-ext.map -Wl,-Bsymbolic-functions \
 	-Wl,-z,now -Wl,-z,nodelete
 
-.PHONY: all run test bench install uninstall clean help needs-build needs-test
+.PHONY: all run test storm bench install uninstall clean help needs-build needs-test
 
 all: $(LIB) $(EXAMPLES) $(COMMANDS)  ## build the library, the examples and the commands into build/
 
@@ -43,6 +43,10 @@ test: all needs-test  ## run all tests
 	$(GO) vet ./...
 	VILLAS_EXT_BUILD=$(abspath $(BUILD)) $(GO) test -timeout 20m ./...
 	CGO_ENABLED=1 $(GO) test -race ./internal/... ./memory ./pool ./queue ./sample ./shmem ./node ./format
+
+STORM_ROUNDS ?= 2000
+storm: all  ## kill either side STORM_ROUNDS times in both modes; prints how long it took to notice
+	VILLAS_EXT_BUILD=$(abspath $(BUILD)) STORM_ROUNDS=$(STORM_ROUNDS) $(GO) test -count=1 -timeout 2h -v -run SurvivorIsNeverStuck ./tests
 
 bench: $(LIB)  ## what a call costs, beside a plain C queue in the same process
 	@mkdir -p $(BUILD)/bench

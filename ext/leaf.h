@@ -20,8 +20,9 @@
 /* Where struct shmem_shared stands in a region. */
 #define VX_SHARED_OFFSET 80
 
-/* The attach word's value while a program is there, or was; see package shmem. */
+/* Values of the attach word: a program is there, or was; the node has given the region up. See package shmem. */
 #define VX_ATTACHED 2
+#define VX_RETIRED 3
 
 /* One direction of a mapped region. Addresses into the region, set by the leaf region_attach. */
 struct vx_channel {

@@ -82,8 +82,8 @@ static int enter(struct vx_mapping *m)
 {
 	int err = 0;
 
-	if (vx_held(atomic_load(&m->fd), VX_NODE_BYTE) == 0)
-		return EOWNERDEAD;
+	if (vx_held(atomic_load(&m->fd), VX_NODE_BYTE) == 0)	/* dead, or it has just put a fresh region under the name */
+		return atomic_load(m->state) == VX_RETIRED ? ESTALE : EOWNERDEAD;
 	if (atomic_load(m->out.stopped))
 		return ESTALE;
 	long r = vx_leaf_region_enter(m, (uint32_t) getpid());

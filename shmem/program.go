@@ -11,6 +11,7 @@ import (
 	"github.com/villas-ext/villas-ext/internal/liveness"
 	"github.com/villas-ext/villas-ext/internal/posixshm"
 	"github.com/villas-ext/villas-ext/internal/pthread"
+	"github.com/villas-ext/villas-ext/internal/word"
 	"golang.org/x/sys/unix"
 )
 
@@ -113,6 +114,9 @@ func (m *mapping) mapAndAttach(lock bool) error {
 // enterRegion attaches to a node of ours.
 func (m *mapping) enterRegion() error {
 	if held, err := liveness.Held(m.fd, liveness.NodeByte); err == nil && !held {
+		if word.Load32(m.State) == AttachRetired {
+			return unix.ESTALE // it has just put a fresh region under the name
+		}
 		return ErrPeerDied
 	}
 	if m.Out.HasStopped() {
