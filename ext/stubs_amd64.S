@@ -11,9 +11,7 @@
  * rbp as its frame pointer and r14 for the goroutine, which a leaf never looks at; tests hold both). It expects
  * xmm15 to be zero, and may spill its register arguments into 72 bytes of its caller's frame. */
 
-#include "leaves.h"
-
-	.text
+#include "stubs.h"
 
 .macro SAVE
 	pushq	%rbx
@@ -63,24 +61,9 @@
 	RESTORE
 .endm
 
-.macro BEGIN name
-	.p2align 5
-	.type	\name, @function
-\name:
-	.cfi_startproc
-.endm
-
-.macro END name
-	.cfi_endproc
-	.size	\name, . - \name
-.endm
-
 /* vx_leaf_<name>: for C that has waited for the start. */
 .macro LEAF_STUB name
-	.section .data.rel.vx_leaf, "aw"
-vx_slot_\name:
-	.quad	0
-	.text
+	SLOT	vx_leaf_table, vx_slot_\name
 	.hidden	vx_leaf_\name
 	.globl	vx_leaf_\name
 	BEGIN	vx_leaf_\name
@@ -93,10 +76,7 @@ vx_slot_\name:
 /* <name>, exported. Its slot stays NULL until the Go side has come up, and for good under the thread sanitizer:
  * then late.c takes the call. */
 .macro PUBLIC_STUB name, kind
-	.section .data.rel.vx_public, "aw"
-vx_public_slot_\name:
-	.quad	0
-	.text
+	SLOT	vx_public_table, vx_public_slot_\name
 	.globl	\name
 	BEGIN	\name
 	movq	vx_public_slot_\name(%rip), %r11
@@ -115,21 +95,6 @@ vx_public_slot_\name:
 	END	\name
 .endm
 
-/* Both tables, in the list's order. */
-	.section .data.rel.vx_leaf, "aw"
-	.p2align 6
-	.hidden	vx_leaf_table
-	.globl	vx_leaf_table
-vx_leaf_table:
-	.section .data.rel.vx_public, "aw"
-	.p2align 6
-	.hidden	vx_public_table
-	.globl	vx_public_table
-vx_public_table:
-	.text
-
 #define LEAF(name) LEAF_STUB name ;
 #define PUBLIC(name, kind) LEAF_STUB name ; PUBLIC_STUB name, kind ;
 VX_LEAVES(PUBLIC, LEAF)
-
-	.section .note.GNU-stack, "", @progbits

@@ -5,9 +5,7 @@
  * leaf never looks at) and x29, and may spill its register arguments into its caller's frame, above the 8 bytes
  * at its top; so x19 to x27, x30 and d8 to d15 are saved here, below which 144 bytes are left free. */
 
-#include "leaves.h"
-
-	.text
+#include "stubs.h"
 
 .macro CALL_GO
 	stp	x29, x30, [sp, #-160]!
@@ -54,23 +52,8 @@
 	.cfi_restore x30
 .endm
 
-.macro BEGIN name
-	.p2align 5
-	.type	\name, %function
-\name:
-	.cfi_startproc
-.endm
-
-.macro END name
-	.cfi_endproc
-	.size	\name, . - \name
-.endm
-
 .macro LEAF_STUB name
-	.section .data.rel.vx_leaf, "aw"
-vx_slot_\name:
-	.quad	0
-	.text
+	SLOT	vx_leaf_table, vx_slot_\name
 	.hidden	vx_leaf_\name
 	.globl	vx_leaf_\name
 	BEGIN	vx_leaf_\name
@@ -82,10 +65,7 @@ vx_slot_\name:
 .endm
 
 .macro PUBLIC_STUB name, kind
-	.section .data.rel.vx_public, "aw"
-vx_public_slot_\name:
-	.quad	0
-	.text
+	SLOT	vx_public_table, vx_public_slot_\name
 	.globl	\name
 	BEGIN	\name
 	adrp	x16, vx_public_slot_\name
@@ -104,20 +84,6 @@ vx_public_slot_\name:
 	END	\name
 .endm
 
-	.section .data.rel.vx_leaf, "aw"
-	.p2align 6
-	.hidden	vx_leaf_table
-	.globl	vx_leaf_table
-vx_leaf_table:
-	.section .data.rel.vx_public, "aw"
-	.p2align 6
-	.hidden	vx_public_table
-	.globl	vx_public_table
-vx_public_table:
-	.text
-
 #define LEAF(name) LEAF_STUB name ;
 #define PUBLIC(name, kind) LEAF_STUB name ; PUBLIC_STUB name, kind ;
 VX_LEAVES(PUBLIC, LEAF)
-
-	.section .note.GNU-stack, "", %progbits
