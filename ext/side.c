@@ -11,20 +11,8 @@
 #include "object.h"
 #include "side.h"
 
-/* A peer without a lock is looked after by a scan of /proc, which costs milliseconds. */
-#define LEGACY_LOOK_NS 150000000u
-
 /* A push that was claimed is published within nanoseconds by a living thread; after this long its thread is dead. */
 #define UNPUBLISHED_NS 20000000u
-
-void vx_look_after(struct vx_mapping *m, uint64_t now)
-{
-	uint64_t last = atomic_load_explicit(&m->looked, memory_order_relaxed);
-	uint64_t every = atomic_load(&m->legacy) ? LEGACY_LOOK_NS : VX_LOOK_NS;
-
-	if (now - last >= every && atomic_compare_exchange_strong(&m->looked, &last, now) && last)
-		vx_peer_lives(m);
-}
 
 /* The other side is gone: what it left in the queue is still read, cells that it claimed and never published are
  * stepped over, then comes the end. */

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* Whether the other side of a region lives. */
+#ifndef VX_PEER_H
+#define VX_PEER_H
+
+#include "clock.h"
+#include "leaf.h"
+
+/* Nobody waits longer than this before looking whether the other side lives. */
+#define VX_LOOK_NS 50000000u
+
+/* Whether the other side is there, as far as can be told: false once it is known to be dead. Costs a system call. */
+VX_HIDDEN bool vx_peer_lives(struct vx_mapping *m);
+
+/* Look after the other side, if the last look is VX_LOOK_NS ago. */
+VX_HIDDEN void vx_look_after(struct vx_mapping *m, uint64_t now);
+
+/* The same from a loop that polls: most calls read the time stamp counter only. */
+static inline void vx_look_sometimes(struct vx_mapping *m)
+{
+	uint64_t ticks, every = 1u << 25;	/* 34 ms at 1 GHz, less on a faster one */
+
+#if defined(__x86_64__)
+	ticks = __builtin_ia32_rdtsc();
+#elif defined(__aarch64__)
+	__asm__ volatile("mrs %0, cntvct_el0" : "=r"(ticks));
+	__asm__ volatile("mrs %0, cntfrq_el0" : "=r"(every));
+	every /= 32;
+#else
+	ticks = vx_now(), every = VX_LOOK_NS;
+#endif
+	if (VX_UNLIKELY(ticks - atomic_load_explicit(&m->looked_ticks, memory_order_relaxed) > every)) {
+		atomic_store_explicit(&m->looked_ticks, ticks, memory_order_relaxed);
+		vx_look_after(m, vx_now());
+	}
+}
+
+#endif
