@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Calls from a signal handler that interrupts the same calls, with an ordinary stack and no SA_ONSTACK. */
+/* Calls from a signal handler that interrupts the same calls, with an ordinary stack and no SA_ONSTACK. Handlers do not
+ * interrupt each other: one between the claim and the publish of the other's push would rightly find the queue empty. */
 #include <signal.h>
 #include <sys/time.h>
 
@@ -36,6 +37,7 @@ int main(void)
 	CHECK(queue_init(&queue, 64, &memtype_heap) == 0);
 	memset(&action, 0, sizeof(action));
 	action.sa_handler = tick;
+	sigfillset(&action.sa_mask);
 	sigaction(SIGALRM, &action, NULL);
 	sigaction(SIGRTMIN + 2, &action, NULL);
 	setitimer(ITIMER_REAL, &every, NULL);
