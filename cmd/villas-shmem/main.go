@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Command villas-shmem runs a shmem node: it sends samples from a file to an
-// external program and checks what comes back.
+// Command villas-shmem is VILLASnode's shmem node-type on the command line, and
+// how people look into a region of shared memory.
 package main
 
 import (
@@ -15,40 +15,63 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// Exit statuses.
+// Exit statuses, beside 0.
 const (
 	exitFailed = 1
-	exitUsage  = 2
+	exitUse    = 2
 	exitPeer   = 3
 )
 
 // errPeer wraps what is the other side's doing.
 var errPeer = errors.New("the other side went away")
 
+// useError is a wrong use of the command that cobra cannot see.
+type useError struct{ error }
+
+func wrongUse(format string, args ...any) error { return useError{fmt.Errorf(format, args...)} }
+
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	usage := true
-	root := &cobra.Command{
-		Use:           "villas-shmem",
-		Short:         "VILLASnode's shmem node-type on the command line",
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		PersistentPreRun: func(*cobra.Command, []string) {
-			usage = false
-		},
-	}
-	root.AddCommand(nodeCommand())
+	// Caught, so that a closed pipe is an error of a write and the region is
+	// removed; not ignored, since the programs we start would inherit that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	os.Exit(status(rootCommand(), ctx))
+}
+
+// status runs the command and returns the status to exit with.
+func status(root *cobra.Command, ctx context.Context) int {
+	begun := false
+	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
 	err := root.ExecuteContext(ctx)
-	if err == nil {
-		return
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, syscall.EPIPE): // who reads our output has seen enough
+		return 0
 	}
 	fmt.Fprintln(os.Stderr, "villas-shmem:", err)
 	switch {
-	case usage:
-		os.Exit(exitUsage)
+	case !begun || errors.As(err, new(useError)):
+		return exitUse
 	case errors.Is(err, errPeer):
-		os.Exit(exitPeer)
+		return exitPeer
 	}
-	os.Exit(exitFailed)
+	return exitFailed
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "villas-shmem",
+		Short: "VILLASnode's shmem node-type on the command line",
+		Long: `Exchanges samples between VILLASnode's side and programs through shared memory, and looks into regions.
+
+Exit status: 0 fine, 1 failed, 2 wrong use, 3 the other side went away.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.AddCommand(
+		nodeCommand(),
+	)
+	return root
 }
