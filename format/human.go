@@ -1,100 +1,51 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package format reads and writes samples as text.
 package format
 
 import (
-	"bufio"
 	"bytes"
-	"fmt"
-	"io"
 	"strconv"
+	"strings"
 )
 
-// A Record is a sample as text has it.
-type Record struct {
-	Sec, Nsec   int64 // origin
-	Offset      float64
-	HasOffset   bool
-	Sequence    uint64
-	HasSequence bool
-	NewFrame    bool
-	Values      []float64
-}
-
-// A HumanReader reads villas.human, VILLASnode's text format of samples, as 0.3
-// and 1.x write it:
+// human is villas.human, VILLASnode's text format of samples, as 0.3 and 1.x
+// write it:
 //
 //	SECONDS.NANOSECONDS[+OFFSET|-OFFSET][(SEQUENCE)][F] VALUE VALUE ...
 //
 // The part behind the point is an integer count of nanoseconds. Lines that start
-// with '#' and empty lines are skipped.
-type HumanReader struct {
-	name string
-	line int
-	r    *bufio.Reader
-}
+// with '#' and empty lines are skipped; 1.x names the columns in one.
+type human struct{ old bool }
 
-// NewHumanReader reads from r, which errors call name.
-func NewHumanReader(name string, r io.Reader) *HumanReader {
-	return &HumanReader{name: name, r: bufio.NewReaderSize(r, 64<<10)}
-}
-
-// Read fills rec with the next sample, reusing its memory. At the end it returns
-// io.EOF. A malformed line is an error that says file, line and column; the next
-// Read goes on with the line after it.
-func (h *HumanReader) Read(rec *Record) error {
-	for {
-		text, err := h.r.ReadBytes('\n')
-		if len(text) == 0 {
-			return err
-		}
-		if err != nil && err != io.EOF {
-			return fmt.Errorf("%s:%d: %w", h.name, h.line+1, err)
-		}
-		h.line++
-		text = bytes.TrimRight(text, " \t\r\n")
-		if len(text) == 0 || text[0] == '#' {
-			continue
-		}
-		if column, what := parseHuman(text, rec); what != "" {
-			return fmt.Errorf("%s:%d:%d: %s", h.name, h.line, column+1, what)
-		}
-		return nil
-	}
-}
-
-// parseHuman parses a line into rec, or returns where and what is wrong.
-func parseHuman(text []byte, rec *Record) (column int, what string) {
-	*rec = Record{Values: rec.Values[:0]}
-	head := text
-	if end := bytes.IndexAny(text, " \t"); end >= 0 {
-		head = text[:end]
+func (human) parse(line []byte, rec *Record) (column int, what string) {
+	head := line
+	if end := bytes.IndexAny(line, " \t"); end >= 0 {
+		head = line[:end]
 	}
 	var ok bool
 	at := 0
-	if rec.Sec, at, ok = integer(head, at, true); !ok {
-		return at, "seconds must be an integer"
+	if rec.Sec, at, ok = parseInt(head, at); !ok {
+		return 0, "seconds must be an integer"
 	}
 	if at < len(head) && head[at] == '.' {
-		if rec.Nsec, at, ok = integer(head, at+1, false); !ok || rec.Nsec > 999999999 {
-			return at, "nanoseconds must be 0 to 999999999"
+		point := at
+		if rec.Nsec, at, ok = parseNsec(head, at+1); !ok {
+			return point + 1, "nanoseconds must be 0 to 999999999"
 		}
 	}
 	if at < len(head) && (head[at] == '+' || head[at] == '-') {
 		end := at + 1
-		for end < len(head) && (head[end] >= '0' && head[end] <= '9' || bytes.IndexByte([]byte(".eE+-"), head[end]) >= 0) {
+		for end < len(head) && head[end] != '(' && head[end] != 'F' {
 			end++
 		}
-		v, err := strconv.ParseFloat(string(head[at:end]), 64)
-		if err != nil {
-			return at, "the offset must be a number of seconds"
+		if rec.Offset, ok = parseSeconds(head[at:end]); !ok {
+			return at, "the offset must be a number of seconds, up to 292 years"
 		}
-		rec.Offset, rec.HasOffset, at = v, true, end
+		rec.HasOffset, at = true, end
 	}
 	if at < len(head) && head[at] == '(' {
 		size := bytes.IndexByte(head[at:], ')')
-		n, err := strconv.ParseUint(string(head[at+1:at+max(size, 1)]), 10, 64)
+		n, err := strconv.ParseUint(text(head[at+1:at+max(size, 1)]), 10, 64)
 		if err != nil {
 			return at, "the sequence must be an integer in parentheses"
 		}
@@ -105,20 +56,20 @@ func parseHuman(text []byte, rec *Record) (column int, what string) {
 		at++
 	}
 	if at != len(head) {
-		return at, fmt.Sprintf("unexpected %q behind the time", head[at:])
+		return at, "unexpected " + clip(head[at:]) + " behind the time"
 	}
-	for at < len(text) {
-		if text[at] == ' ' || text[at] == '\t' {
+	for at < len(line) {
+		if line[at] == ' ' || line[at] == '\t' {
 			at++
 			continue
 		}
 		end := at
-		for end < len(text) && text[end] != ' ' && text[end] != '\t' {
+		for end < len(line) && line[end] != ' ' && line[end] != '\t' {
 			end++
 		}
-		v, err := strconv.ParseFloat(string(text[at:end]), 64)
-		if err != nil {
-			return at, fmt.Sprintf("value %d must be a number, is %q", len(rec.Values)+1, text[at:end])
+		v, ok := parseValue(line[at:end])
+		if !ok {
+			return at, badValue(rec, line[at:end])
 		}
 		rec.Values = append(rec.Values, v)
 		at = end
@@ -126,16 +77,67 @@ func parseHuman(text []byte, rec *Record) (column int, what string) {
 	return 0, ""
 }
 
-// integer reads decimal digits, and a sign if it may have one.
-func integer(b []byte, at int, signed bool) (n int64, end int, ok bool) {
-	end = at
-	if signed && end < len(b) && b[end] == '-' {
-		end++
+func (human) header(line []byte, first bool) (signals []Signal, is bool) {
+	if line[0] != '#' {
+		return nil, false
 	}
-	digits := end
-	for end < len(b) && b[end] >= '0' && b[end] <= '9' {
-		end++
+	if !first || !bytes.HasPrefix(line, []byte("# seconds")) {
+		return nil, true
 	}
-	n, err := strconv.ParseInt(string(b[at:end]), 10, 64)
-	return n, end, err == nil && end > digits
+	for _, name := range strings.Split(string(line), "\t")[1:] {
+		signals = append(signals, parseSignal(name))
+	}
+	return signals, true
+}
+
+func (h human) appendHeader(b []byte, signals []Signal, rec *Record) []byte {
+	if h.old {
+		return b
+	}
+	b = append(b, "# seconds.nanoseconds"...)
+	if rec.HasOffset {
+		b = append(b, "+offset"...)
+	}
+	if rec.HasSequence {
+		b = append(b, "(sequence)"...)
+	}
+	for _, s := range signals {
+		b = append(b, '\t')
+		b = append(b, strings.Map(unbroken, s.String())...)
+	}
+	return append(b, '\n')
+}
+
+// unbroken keeps a name within its column.
+func unbroken(r rune) rune {
+	if r < ' ' {
+		return ' '
+	}
+	return r
+}
+
+func (h human) append(b []byte, rec *Record) []byte {
+	b = strconv.AppendInt(b, rec.Sec, 10)
+	b = append(b, '.')
+	b = appendPadded(b, uint64(rec.Nsec), 9)
+	if rec.HasOffset {
+		b = appendExponent(b, rec.Offset)
+	}
+	if rec.HasSequence {
+		b = append(b, '(')
+		b = strconv.AppendUint(b, rec.Sequence, 10)
+		b = append(b, ')')
+	}
+	if rec.NewFrame && !h.old {
+		b = append(b, 'F')
+	}
+	for _, v := range rec.Values {
+		b = append(b, '\t')
+		if h.old && v.kind == KindFloat {
+			b = appendFixed(b, v.Float64(), decimals03)
+		} else {
+			b = appendValue(b, v)
+		}
+	}
+	return append(b, '\n')
 }

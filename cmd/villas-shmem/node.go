@@ -80,7 +80,7 @@ func (o *options) load() (records []format.Record, err error) {
 		return nil, err
 	}
 	defer f.Close()
-	for r := format.NewHumanReader(o.in, f); ; {
+	for r := format.Human.NewReader(o.in, f); ; {
 		var rec format.Record
 		if err := r.Read(&rec); err == io.EOF {
 			break
@@ -199,7 +199,7 @@ func (x *exchange) send(smps []sample.Sample) error {
 		s.SetSequence(int32(number))
 		s.SetLen(len(r.Values))
 		for j, v := range r.Values {
-			s.SetFloat(j, v)
+			s.SetFloat(j, v.Float64())
 		}
 		s.SetOrigin(time.Unix(r.Sec, r.Nsec))
 		s.SetReceived(now)
@@ -221,7 +221,7 @@ func (x *exchange) check(smps []sample.Sample) {
 		r := x.record(x.received)
 		right := s.Sequence() == int32(x.received) && s.Len() == len(r.Values) && s.Origin().Equal(time.Unix(r.Sec, r.Nsec))
 		for j := 0; right && j < len(r.Values); j++ {
-			right = s.Values()[j] == float32(r.Values[j])
+			right = s.Values()[j] == float32(r.Values[j].Float64())
 		}
 		if !right {
 			x.bad++
