@@ -286,7 +286,7 @@ func sampleGet(s uintptr) int64 {
 	if s == 0 {
 		return einval
 	}
-	n := int64(sample.Acquire(s))
+	n := int64(sample.CountOf(s).Acquire())
 	if n < 0 {
 		return einval
 	}
@@ -303,7 +303,7 @@ func samplePut(s uintptr) int64 {
 	if r != nil && !r.region.Pool.Contains(s) {
 		return einval
 	}
-	n := sample.Drop(s)
+	n := sample.CountOf(s).Drop()
 	if n > 0 {
 		return int64(n)
 	}
@@ -362,7 +362,7 @@ func sampleGetMany(ss uintptr, n int32) int64 {
 		if s == 0 {
 			return einval
 		}
-		sample.Acquire(s)
+		sample.CountOf(s).Acquire()
 	}
 	return int64(n)
 }
@@ -397,7 +397,7 @@ func sampleReleaseMany(ss uintptr, n uint64, whatever int32, progress uintptr) i
 		for b.run+length < n && sameHome(p, &own, uintptr(word.Get64(first+uintptr(length)*8))) {
 			length++
 		}
-		if !b.Batch.Release(p, first, length, whatever != 0) {
+		if !b.Batch.Release(p, first, length, sample.OffRefcnt, whatever != 0) {
 			return 0
 		}
 		b.run += length

@@ -22,7 +22,6 @@ const (
 	offSequence = unsafe.Offsetof(layout.Sample{}.Sequence)
 	offLength   = unsafe.Offsetof(layout.Sample{}.Length)
 	offCapacity = unsafe.Offsetof(layout.Sample{}.Capacity)
-	offRefcnt   = unsafe.Offsetof(layout.Sample{}.Refcnt)
 	offPoolOff  = unsafe.Offsetof(layout.Sample{}.PoolOff)
 	offSource   = unsafe.Offsetof(layout.Sample{}.Source)
 	offOrigin   = unsafe.Offsetof(layout.Sample{}.Origin)
@@ -30,9 +29,8 @@ const (
 	offSent     = unsafe.Offsetof(layout.Sample{}.Sent)
 	offFormat   = unsafe.Offsetof(layout.Sample{}.Format)
 
-	// countAttempts bounds the rounds of a change to a reference count. Only
-	// an other side that keeps writing there loses so many in a row.
-	countAttempts = 1 << 14
+	// OffRefcnt is where the [Count] of a sample stands.
+	OffRefcnt = unsafe.Offsetof(layout.Sample{}.Refcnt)
 
 	// FormatBits is the number of values whose format a sample can tell.
 	FormatBits = 64
@@ -104,7 +102,7 @@ func AllocOwn(p uintptr) uintptr {
 //go:norace
 func initialize(home, s uintptr, capacity uint32) {
 	word.Set32(s+offCapacity, capacity)
-	word.Set32(s+offRefcnt, 1)
+	word.Set32(s+OffRefcnt, 1)
 	word.Set64(s+offPoolOff, uint64(home-s))
 	word.Set64(s+offFormat, 0)
 }
@@ -115,62 +113,6 @@ func initialize(home, s uintptr, capacity uint32) {
 //go:nosplit
 //go:norace
 func PoolAddr(s uintptr) uintptr { return s + uintptr(word.Get64(s+offPoolOff)) }
-
-// Acquire adds a reference to the sample at address s and returns the new
-// count, or -1 if nobody holds one: a released sample cannot be held again.
-//
-//go:nosplit
-//go:norace
-func Acquire(s uintptr) int32 {
-	for range countAttempts {
-		n := int32(word.Load32(s + offRefcnt))
-		if n <= 0 || n == 1<<31-1 {
-			return -1
-		}
-		if word.CompareAndSwap32(s+offRefcnt, uint32(n), uint32(n+1)) {
-			return n + 1
-		}
-	}
-	return -1
-}
-
-// Drop removes a reference from the sample at address s and returns the new
-// count, or -1 and changes nothing if nobody holds one. At 0 the caller, and
-// nobody else, must release the block.
-//
-//go:nosplit
-//go:norace
-func Drop(s uintptr) int32 {
-	if word.CompareAndSwap32(s+offRefcnt, 1, 0) {
-		return 0
-	}
-	return dropShared(s)
-}
-
-//go:nosplit
-//go:norace
-func dropShared(s uintptr) int32 {
-	for range countAttempts {
-		n := int32(word.Load32(s + offRefcnt))
-		if n <= 0 {
-			return -1
-		}
-		if word.CompareAndSwap32(s+offRefcnt, uint32(n), uint32(n-1)) {
-			return n - 1
-		}
-	}
-	return -1
-}
-
-// Clear removes all references from the sample at address s, however many, and
-// returns true.
-//
-//go:nosplit
-//go:norace
-func Clear(s uintptr) bool {
-	word.Set32(s+offRefcnt, 0)
-	return true
-}
 
 // releaseAttempts bounds how often a release looks again for a place in the
 // pool's queue. There is always one for each block; it can only be late, while
@@ -229,21 +171,23 @@ func (b *Batch) Settle() {
 }
 
 // Release drops a reference of each of the n samples whose addresses lie at
-// address ss, or all of them where whatever is set, and gives the blocks that
-// have none left back to p, many by one claim. All must be of pool p; others
-// are left alone. It returns true when all are dealt with, false where [Release]
-// would: call it again with the same arguments.
+// address ss and whose [Count] stands count bytes behind, or all of them where
+// whatever is set, and gives the blocks that have none left back to p, many by
+// one claim. All must be of pool p; others are left alone. It returns true when
+// all are dealt with, false where [Release] would: call it again with the same
+// arguments.
 //
 //go:nosplit
 //go:norace
-func (b *Batch) Release(p *pool.View, ss uintptr, n uint64, whatever bool) bool {
+func (b *Batch) Release(p *pool.View, ss uintptr, n uint64, count uintptr, whatever bool) bool {
 	for b.next < n || b.pending != 0 {
 		first := ss + uintptr(b.next)*8
 		if b.chunk == 0 {
 			b.chunk = min(n-b.next, 64)
 			for i := uint64(0); i < b.chunk; i++ {
 				s := uintptr(word.Get64(first + uintptr(i)*8))
-				if p.Contains(s) && (whatever && Clear(s) || !whatever && Drop(s) == 0) {
+				c := Count(s + count)
+				if p.Contains(s) && (whatever && c.Clear() || !whatever && c.Drop() == 0) {
 					b.pending |= 1 << (i & 63)
 				}
 			}
@@ -324,8 +268,8 @@ func Receive(p *pool.View, s uintptr) {
 	if word.Get32(s+offLength) > limit {
 		word.Set32(s+offLength, limit)
 	}
-	if int32(word.Get32(s+offRefcnt)) < 1 {
-		word.Set32(s+offRefcnt, 1)
+	if int32(word.Get32(s+OffRefcnt)) < 1 {
+		word.Set32(s+OffRefcnt, 1)
 	}
 	if word.Get64(s+offPoolOff) != home {
 		word.Set64(s+offPoolOff, home)

@@ -69,12 +69,12 @@ func Alloc(p *pool.View, dst []Sample) int {
 }
 
 // Get adds a reference and returns the new count, or -1 if s has none left.
-func (s Sample) Get() int { return int(Acquire(s.addr)) }
+func (s Sample) Get() int { return int(CountOf(s.addr).Acquire()) }
 
 // Put removes a reference and returns the new count; at 0 the block is back in
 // the pool. On a sample without references it changes nothing and returns -1.
 func (s Sample) Put() int {
-	n := Drop(s.addr)
+	n := CountOf(s.addr).Drop()
 	if n == 0 {
 		for !Release(s.pool, s.addr) {
 			runtime.Gosched()
@@ -91,7 +91,7 @@ func PutAll(samples []Sample) {
 }
 
 // Refs returns the number of references.
-func (s Sample) Refs() int { return int(int32(word.Load32(s.addr + offRefcnt))) }
+func (s Sample) Refs() int { return int(int32(word.Load32(s.addr + OffRefcnt))) }
 
 // Cap returns the number of values that s has room for.
 func (s Sample) Cap() int { return int(capacityOf(s.pool.Size())) }

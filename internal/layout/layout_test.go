@@ -4,6 +4,7 @@ package layout
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"reflect"
 	"strings"
@@ -45,7 +46,7 @@ func fields(typ reflect.Type, prefix string, base uintptr, into map[string][2]ui
 	}
 }
 
-var asInGo = strings.NewReplacer("_", "", "blocksz", "blocksize", "tv_", "", "ts.", "")
+var asInGo = strings.NewReplacer("_", "", "blocksz", "blocksize", "tv_", "", "ts.", "", "pthread.", "")
 
 func TestStructsLieWhereTheReferencePutsThem(t *testing.T) {
 	var m measured
@@ -69,6 +70,72 @@ func TestStructsLieWhereTheReferencePutsThem(t *testing.T) {
 				t.Errorf("%s.%s is missing", name, field)
 			} else if h != [2]uintptr{at.Offset, at.Size} {
 				t.Errorf("%s.%s: offset and size %v, the reference has %v", name, field, h, at)
+			}
+		}
+	}
+}
+
+func TestStructsOfLayoutGLieWhereVILLASnodePutsThem(t *testing.T) {
+	var m struct {
+		Layout    map[string]json.RawMessage
+		Shared    uintptr `json:"offset_of_shared_struct_in_object"`
+		Constants struct {
+			Mode  map[string]int `json:"QueueSignalledMode"`
+			State map[string]int `json:"State_used_in_shm"`
+			Flags map[string]int `json:"SampleFlags"`
+		}
+	}
+	load(t, "testdata/layout-g.json", &m)
+	ours := map[string]int{"DESTROYED": StateDestroyed, "INITIALIZED": StateInitialized, "STOPPED": StateStopped}
+	if !maps.Equal(ours, m.Constants.State) {
+		t.Errorf("states %v, VILLASnode has %v", ours, m.Constants.State)
+	}
+	if c := m.Constants.Mode; c["PTHREAD"] != ModePthread || c["POLLING"] != ModePolling {
+		t.Errorf("modes of VILLASnode %v", c)
+	}
+	ours = map[string]int{"HAS_TS_ORIGIN": HasOrigin, "HAS_TS_RECEIVED": HasReceived, "HAS_OFFSET": HasOffset,
+		"HAS_SEQUENCE": HasSequence, "HAS_DATA": HasData, "NEW_FRAME": NewFrame, "NEW_SIMULATION": NewSimulation}
+	if !maps.Equal(ours, m.Constants.Flags) {
+		t.Errorf("flags %v, VILLASnode has %v", ours, m.Constants.Flags)
+	}
+	if m.Shared != SharedOffset {
+		t.Errorf("struct shmem_shared stands at %d, in VILLASnode at %d", SharedOffset, m.Shared)
+	}
+	for name, value := range map[string]any{
+		"memory_type": Memtype{}, "memory_block": Memblock{}, "queue_cell": Cell{}, "queue": QueueG{},
+		"queue_signalled": QueueSignalledG{}, "pool": PoolG{}, "shmem_shared": SharedG{}, "sample": SampleG{},
+	} {
+		var want struct {
+			Sizeof uintptr
+			Fields map[string]struct{ Offset, Size uintptr }
+		}
+		if err := json.Unmarshal(m.Layout[name], &want); err != nil {
+			t.Fatal(name, err)
+		}
+		typ, have := reflect.TypeOf(value), map[string][2]uintptr{}
+		if typ.Size() != want.Sizeof {
+			t.Errorf("%s: %d bytes, VILLASnode has %d", name, typ.Size(), want.Sizeof)
+		}
+		fields(typ, "", 0, have)
+		for field, at := range want.Fields {
+			switch {
+			case strings.HasSuffix(field, "eventfd"): // in place of the pthread objects; not between processes
+				continue
+			case field == "data[]":
+				if at.Offset != typ.Size() || at.Size != ValueSizeG {
+					t.Errorf("values stand at %v", at)
+				}
+				continue
+			case name == "memory_block" && field == "length":
+				field = "len"
+			case name == "memory_block" && field == "used": // a bool: the first byte of our flags
+				field, at.Size = "flags", 4
+			}
+			h, ok := have[asInGo.Replace(field)]
+			if !ok {
+				t.Errorf("%s.%s is missing", name, field)
+			} else if h != [2]uintptr{at.Offset, at.Size} {
+				t.Errorf("%s.%s: offset and size %v, VILLASnode has %v", name, field, h, at)
 			}
 		}
 	}
