@@ -47,10 +47,11 @@ func nodeCommand() *cobra.Command {
 
 // choose loads the configuration and picks the node that args name, or the only one.
 func choose(args []string) (node.Config, error) {
-	nodes, err := node.Load(args[0])
+	file, err := node.Load(args[0])
 	if err != nil {
 		return node.Config{}, err
 	}
+	nodes := file.Nodes
 	if len(args) == 1 {
 		if len(nodes) > 1 {
 			return node.Config{}, fmt.Errorf("%s: there are %d shmem nodes: name one behind the file", args[0], len(nodes))
