@@ -93,7 +93,7 @@ func TestABadConfigurationIsSaidWithFileAndLine(t *testing.T) {
 	conf := config(t, "/a/b", "quelen = 3")
 	out, err := start(t, nil, nodeArgs(conf)...).end()
 	if err == nil || !strings.Contains(out, conf+`:1: name: must have no second '/', is "/a/b"`) ||
-		!strings.Contains(out, conf+`:2: quelen: unknown setting, did you mean "queuelen"?`) {
+		!strings.Contains(out, conf+`:2: quelen: unknown setting (did you mean "queuelen"?)`) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	p := start(t, nil, filepath.Join(buildDir, "villas-shmem"), "node")

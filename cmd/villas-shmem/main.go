@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/villas-ext/villas-ext/node"
 )
 
 // Exit statuses, beside 0.
@@ -36,11 +37,11 @@ func main() {
 	// Caught, so that a closed pipe is an error of a write and the region is
 	// removed; not ignored, since the programs we start would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	os.Exit(status(rootCommand(), ctx))
+	os.Exit(status(ctx, rootCommand()))
 }
 
 // status runs the command and returns the status to exit with.
-func status(root *cobra.Command, ctx context.Context) int {
+func status(ctx context.Context, root *cobra.Command) int {
 	begun := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
 	err := root.ExecuteContext(ctx)
@@ -50,7 +51,11 @@ func status(root *cobra.Command, ctx context.Context) int {
 	case errors.Is(err, syscall.EPIPE): // who reads our output has seen enough
 		return 0
 	}
-	fmt.Fprintln(os.Stderr, "villas-shmem:", err)
+	if errors.As(err, new(node.Faults)) { // FILE:LINE first, as editors understand it
+		fmt.Fprintln(os.Stderr, err)
+	} else {
+		fmt.Fprintln(os.Stderr, "villas-shmem:", err)
+	}
 	switch {
 	case !begun || errors.As(err, new(useError)):
 		return exitUse
@@ -72,6 +77,7 @@ Exit status: 0 fine, 1 failed, 2 wrong use, 3 the other side went away.`,
 	}
 	root.AddCommand(
 		nodeCommand(),
+		checkCommand(),
 	)
 	return root
 }
