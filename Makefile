@@ -42,7 +42,7 @@ $(LIB): Makefile $(GO_SRC) $(EXT_SRC) | needs-build
 test: all needs-test  ## run all tests
 	$(GO) vet ./...
 	VILLAS_EXT_BUILD=$(abspath $(BUILD)) $(GO) test -timeout 20m ./...
-	CGO_ENABLED=1 $(GO) test -race ./internal/... ./memory ./pool ./queue ./sample ./shmem ./node ./format
+	CGO_ENABLED=1 $(GO) test -race ./internal/... ./memory ./pool ./queue ./sample ./shmem ./node
 
 STORM_ROUNDS ?= 2000
 storm: all  ## kill either side STORM_ROUNDS times in both modes; prints how long it took to notice

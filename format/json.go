@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"io"
 	"math"
 	"math/bits"
 	"strconv"
@@ -26,232 +25,223 @@ func (jsonLines) header([]byte, bool) ([]Signal, bool)                { return n
 func (jsonLines) appendHeader(b []byte, _ []Signal, _ *Record) []byte { return b }
 
 func (jsonLines) parse(line []byte, rec *Record) (column int, what string) {
-	w := walk{Decoder: json.NewDecoder(bytes.NewReader(line)), line: line}
-	w.UseNumber()
-	if err := w.sample(rec); err != nil {
-		return w.fault(err)
-	}
-	w.here()
-	if _, err := w.Token(); err != io.EOF {
-		return w.at, "unexpected text behind the sample"
-	}
-	return 0, ""
-}
-
-// walk goes through the tokens of a line.
-type walk struct {
-	*json.Decoder
-	line []byte
-	at   int // where the token begins that was looked at last
-}
-
-// wrong is an error about the token at walk.at.
-type wrong string
-
-func (w wrong) Error() string { return string(w) }
-
-func (w *walk) fault(err error) (column int, what string) {
-	var syntax *json.SyntaxError
-	var sense wrong
-	switch {
-	case errors.As(err, &sense):
-		return w.at, string(sense)
-	case errors.As(err, &syntax):
+	if !json.Valid(line) {
+		var whatever json.RawMessage
+		var syntax *json.SyntaxError
+		errors.As(json.Unmarshal(line, &whatever), &syntax)
 		return max(0, int(syntax.Offset)-1), syntax.Error()
-	case err == io.EOF || err == io.ErrUnexpectedEOF:
-		return len(w.line), "the sample is not complete"
 	}
-	return w.at, err.Error()
+	c := cursor{line: line}
+	what = c.sample(rec)
+	return c.at, what
 }
 
-// here notes where the next token begins.
-func (w *walk) here() {
-	w.at = int(w.InputOffset())
-	for w.at < len(w.line) && bytes.IndexByte([]byte(" \t\r,:"), w.line[w.at]) >= 0 {
-		w.at++
-	}
+// cursor walks over a line of valid JSON.
+type cursor struct {
+	line []byte
+	at   int
 }
 
-func (w *walk) token() (json.Token, error) {
-	w.here()
-	return w.Token()
-}
-
-// members calls member for each member of the object that comes next, which is
-// wrong if it is something else.
-func (w *walk) members(what string, member func(name string) error) error {
-	t, err := w.token()
-	if err == nil && t != json.Delim('{') {
-		err = wrong(what)
-	}
-	for err == nil && w.More() {
-		if t, err = w.token(); err == nil {
-			name, _ := t.(string)
-			err = member(name)
+// peek goes to the next value, or the end of the list or object, and returns its
+// first byte.
+func (c *cursor) peek() byte {
+	for {
+		switch b := c.line[c.at]; b {
+		case ' ', '\t', '\r', '\n', ',', ':':
+			c.at++
+		default:
+			return b
 		}
 	}
-	if err == nil {
-		_, err = w.token()
-	}
-	return err
 }
 
-// skip steps over a value.
-func (w *walk) skip() error {
-	for depth := 0; ; {
-		t, err := w.token()
-		if err != nil {
-			return err
-		}
-		switch t {
-		case json.Delim('{'), json.Delim('['):
+// enter steps into a list or an object, as open says, if one comes next.
+func (c *cursor) enter(open byte) bool {
+	if c.peek() != open {
+		return false
+	}
+	c.at++
+	return true
+}
+
+// more reports whether there is one more value in the list or object, and steps
+// out of it if not.
+func (c *cursor) more() bool {
+	if b := c.peek(); b != ']' && b != '}' {
+		return true
+	}
+	c.at++
+	return false
+}
+
+// take steps over the next value and returns its text.
+func (c *cursor) take() []byte {
+	c.peek()
+	begin, depth := c.at, 0
+	for c.at < len(c.line) {
+		switch c.line[c.at] {
+		case '"':
+			for c.at++; c.line[c.at] != '"'; c.at++ {
+				if c.line[c.at] == '\\' {
+					c.at++
+				}
+			}
+		case '[', '{':
 			depth++
-		case json.Delim('}'), json.Delim(']'):
+		case ']', '}':
+			if depth == 0 { // of the list that a number was the last of
+				return c.line[begin:c.at]
+			}
 			depth--
+		case ' ', '\t', '\r', '\n', ',', ':':
+			if depth == 0 {
+				return c.line[begin:c.at]
+			}
 		}
-		if depth == 0 {
-			return nil
-		}
+		c.at++
 	}
+	return c.line[begin:]
 }
 
-func (w *walk) sample(rec *Record) error {
+// member steps over a member's name and returns it.
+func (c *cursor) member() string {
+	quoted := c.take()
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return text(quoted[1 : len(quoted)-1])
+	}
+	var name string
+	json.Unmarshal(quoted, &name) // valid: cannot fail
+	return name
+}
+
+// sample reads the object that is the line, or says what is wrong at c.at.
+func (c *cursor) sample(rec *Record) (what string) {
+	if !c.enter('{') {
+		return "a sample must be an object, {...}"
+	}
 	var sec, nsec int64 // received
 	received, data := false, false
-	err := w.members("a sample must be an object, {...}", func(name string) (err error) {
-		switch name {
+	for c.more() {
+		switch c.member() {
 		case "ts":
-			return w.members(`"ts" must be an object, {"origin":[SECONDS,NANOSECONDS]}`, func(name string) (err error) {
-				switch name {
+			if !c.enter('{') {
+				return `"ts" must be an object, {"origin":[SECONDS,NANOSECONDS]}`
+			}
+			for c.more() {
+				ok := true
+				switch c.member() {
 				case "origin":
-					rec.Sec, rec.Nsec, err = w.timestamp()
+					rec.Sec, rec.Nsec, ok = c.timestamp()
 				case "received":
-					sec, nsec, err = w.timestamp()
+					sec, nsec, ok = c.timestamp()
 					received = true
 				default:
-					err = w.skip()
+					c.take()
 				}
-				return err
-			})
+				if !ok {
+					return "a timestamp must be [SECONDS,NANOSECONDS], with nanoseconds from 0 to 999999999"
+				}
+			}
 		case "sequence":
-			t, err := w.token()
+			c.peek()
+			begin := c.at
+			n, err := strconv.ParseUint(text(c.take()), 10, 64)
 			if err != nil {
-				return err
+				c.at = begin
+				return `"sequence" must be an integer from 0 on`
 			}
-			n, _ := t.(json.Number)
-			if rec.Sequence, err = strconv.ParseUint(string(n), 10, 64); err != nil {
-				return wrong(`"sequence" must be an integer from 0 on`)
-			}
-			rec.HasSequence = true
-			return nil
+			rec.Sequence, rec.HasSequence = n, true
 		case "data":
 			data = true
-			return w.values(rec)
+			if !c.values(rec) {
+				return `"data" must be a list of numbers, booleans and {"real":X,"imag":Y}`
+			}
+		default:
+			c.take()
 		}
-		return w.skip()
-	})
-	if err != nil {
-		return err
 	}
 	if received {
 		if rec.Offset, rec.HasOffset = between(rec.Sec, rec.Nsec, sec, nsec); !rec.HasOffset {
-			return wrong("origin and received must lie less than 292 years apart")
+			return "origin and received must lie less than 292 years apart"
 		}
 	}
 	if !data {
-		return wrong(`there is no "data"`)
+		return `there is no "data"`
 	}
-	return nil
+	return ""
 }
 
-func (w *walk) timestamp() (sec, nsec int64, err error) {
-	for _, want := range []json.Token{json.Delim('['), &sec, &nsec, json.Delim(']')} {
-		t, err := w.token()
-		if err != nil {
-			return 0, 0, err
-		}
-		n, _ := t.(json.Number)
-		switch into, number := want.(*int64); {
-		case number:
-			if *into, err = strconv.ParseInt(string(n), 10, 64); err == nil && (into == &sec || *into >= 0 && *into < 1e9) {
-				continue
-			}
-		case t == want:
-			continue
-		}
-		return 0, 0, wrong("a timestamp must be [SECONDS,NANOSECONDS], with nanoseconds from 0 to 999999999")
+func (c *cursor) timestamp() (sec, nsec int64, ok bool) {
+	if !c.enter('[') || !c.more() {
+		return 0, 0, false
 	}
-	return sec, nsec, nil
+	if sec, c.at, ok = parseInt(c.line, c.at); !ok || !c.more() {
+		return 0, 0, false
+	}
+	if nsec, c.at, ok = parseNsec(c.line, c.at); !ok || c.more() {
+		return 0, 0, false
+	}
+	return sec, nsec, true
 }
 
-func (w *walk) values(rec *Record) error {
-	const what = `"data" must be a list of numbers, booleans and {"real":X,"imag":Y}`
+func (c *cursor) values(rec *Record) (ok bool) {
 	rec.Values = rec.Values[:0]
-	t, err := w.token()
-	if err == nil && t != json.Delim('[') {
-		err = wrong(what)
+	if !c.enter('[') {
+		return false
 	}
-	for err == nil && w.More() {
-		w.here()
-		if w.line[w.at] == '{' {
-			var re, im float64
-			err = w.members(what, func(name string) (err error) {
-				switch name {
-				case "real":
-					re, err = w.float()
-				case "imag":
-					im, err = w.float()
-				default:
-					err = wrong(what)
-				}
-				return err
-			})
-			rec.Values = append(rec.Values, Complex(complex(re, im)))
-			continue
-		}
-		if t, err = w.token(); err != nil {
-			break
-		}
-		switch t := t.(type) {
-		case json.Number:
-			v, ok := parseValue([]byte(t))
-			if !ok {
-				v = Float(outOfRange(string(t)))
-			}
-			rec.Values = append(rec.Values, v)
-		case bool:
-			rec.Values = append(rec.Values, Bool(t))
-		case nil:
-			rec.Values = append(rec.Values, Float(math.NaN()))
+	for c.more() {
+		begin := c.at
+		var v Value
+		switch c.line[c.at] {
+		case 't', 'f':
+			v, ok = Bool(c.take()[0] == 't'), true
+		case '{':
+			v, ok = c.complex()
 		default:
-			err = wrong(what)
+			v, ok = c.number()
+		}
+		if !ok {
+			c.at = begin
+			return false
+		}
+		rec.Values = append(rec.Values, v)
+	}
+	return true
+}
+
+// number reads a number, infinite where out of range, or null, which is NaN.
+func (c *cursor) number() (v Value, ok bool) {
+	switch t := c.take(); {
+	case text(t) == "null":
+		return Float(math.NaN()), true
+	case t[0] == '"' || t[0] == '[' || t[0] == '{' || t[0] == 't' || t[0] == 'f':
+		return Value{}, false
+	default:
+		if v, ok = parseValue(t); !ok {
+			f, _ := strconv.ParseFloat(text(t), 64)
+			v = Float(f)
+		}
+		return v, true
+	}
+}
+
+func (c *cursor) complex() (v Value, ok bool) {
+	var parts [2]Value
+	for c.enter('{'); c.more(); {
+		part := 0
+		switch c.member() {
+		case "real":
+		case "imag":
+			part = 1
+		default:
+			return Value{}, false
+		}
+		c.peek()
+		if parts[part], ok = c.number(); !ok {
+			return Value{}, false
 		}
 	}
-	if err == nil {
-		_, err = w.token()
-	}
-	return err
-}
-
-// float reads a part of a complex value.
-func (w *walk) float() (float64, error) {
-	t, err := w.token()
-	switch t := t.(type) {
-	case json.Number:
-		return outOfRange(string(t)), nil
-	case nil:
-		return math.NaN(), err
-	}
-	if err == nil {
-		err = wrong("a part of a complex value must be a number")
-	}
-	return 0, err
-}
-
-// outOfRange is a JSON number as a float, which may be infinite.
-func outOfRange(number string) float64 {
-	f, _ := strconv.ParseFloat(number, 64)
-	return f
+	return Complex(complex(parts[0].Float64(), parts[1].Float64())), true
 }
 
 // between is the time from origin to received. It is not ok if no Duration can
