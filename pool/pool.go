@@ -164,6 +164,28 @@ func (v *View) Queue() *queue.View { return &v.free }
 //go:norace
 func (v *View) Claim(n uint64) (pos, got uint64) { return v.free.ClaimPull(n) }
 
+// GetMany takes up to n free blocks, stores their addresses at address dst and
+// returns how many.
+//
+//go:nosplit
+//go:norace
+func (v *View) GetMany(dst uintptr, n uint64) uint64 {
+	done := uint64(0)
+	for done < n {
+		pos, got := v.Claim(n - done)
+		if got == 0 {
+			break
+		}
+		for end := pos + got; pos != end; pos++ {
+			if b := v.Block(pos); b != 0 {
+				word.Set64(dst+uintptr(done)*8, uint64(b))
+				done++
+			}
+		}
+	}
+	return done
+}
+
 // Block fetches the claimed block of position pos. It returns 0, and the place
 // is lost to the pool, if what stood there is no block of this pool.
 //

@@ -51,23 +51,11 @@ func capacityOf(size uint64) uint32 {
 //go:nosplit
 //go:norace
 func AllocMany(p *pool.View, dst uintptr, n uint64) uint64 {
-	capacity, done := capacityOf(p.Size()), uint64(0)
-	for done < n {
-		pos, got := p.Claim(n - done)
-		if got == 0 {
-			break
-		}
-		for end := pos + got; pos != end; pos++ {
-			s := p.Block(pos)
-			if s == 0 {
-				continue
-			}
-			initialize(p.Addr(), s, capacity)
-			word.Set64(dst+uintptr(done)*8, uint64(s))
-			done++
-		}
+	capacity, got := capacityOf(p.Size()), p.GetMany(dst, n)
+	for i := uint64(0); i < got; i++ {
+		initialize(p.Addr(), uintptr(word.Get64(dst+uintptr(i)*8)), capacity)
 	}
-	return done
+	return got
 }
 
 // AllocOne is [AllocMany] for one sample, without the count: its address, or 0.
