@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "leaves.h"
+#include "party.h"
 
 #define VX_HIDDEN __attribute__((visibility("hidden")))
 #define VX_EXPORT __attribute__((visibility("default")))
@@ -24,42 +25,34 @@
 #define VX_ATTACHED 2
 #define VX_RETIRED 3
 
-/* One direction of a mapped region. Addresses into the region, set by the leaf region_attach. */
-struct vx_channel {
-	void *view;			/* the queue's private geometry; for leaves only */
-	_Atomic uint32_t *waiters;	/* futex between two of ours */
-	pthread_cond_t *ready;		/* for a reference-built peer */
-	pthread_mutex_t *mutex;
-	_Atomic uint64_t *stopped;	/* of the side that writes into this direction */
-};
-
 /* A region this process has mapped. Private memory; found by any address inside the region (region_find). */
 struct vx_mapping {
 	char *base;
 	size_t size;
 	struct vx_channel in, out;
+	struct vx_party party;
 	pthread_barrier_t *barrier;
 	_Atomic uint32_t *state;	/* attach word, a futex; NULL in a region of the reference */
 	void *pool;			/* struct pool in the region */
-	int polling;
 	int node;			/* this process is the node here */
 
 	/* The C side's own. */
-	_Atomic int legacy;		/* the other side knows only the pthread objects */
 	_Atomic int fd;			/* of the object, to ask for the other side's lock; -1: none */
 	uint64_t device, inode;		/* what fd is: a program may close descriptors that are not its own */
 	void *hold;			/* the page that keeps our own lock */
 	int owner;			/* process that opened; a forked child must not act for it */
-	int spin;			/* longest spin before a sleep, in microseconds */
-	_Atomic int spinning;		/* the spin that paid off lately, in ns */
-	_Atomic uint32_t callers;	/* calls waiting on this mapping; a futex for close */
-	_Atomic int closing;
-	_Atomic int dead;		/* the other side died */
-	_Atomic int peer_seen;		/* a peer without a lock was seen to map the object */
-	_Atomic uint64_t looked;	/* when the other side was last looked after, in ns */
-	_Atomic uint64_t looked_ticks;	/* the same by the time stamp counter, for polling calls */
-	_Atomic int held;		/* node: samples are out while the mapping is retired */
+	_Atomic int met;		/* at the barrier */
+	_Atomic int peer;		/* process id of a peer without a lock; 0: never seen */
+	int command, command_pid;	/* what the node's user started, and a descriptor of it; -1: none */
+	_Atomic int told_attached, told;	/* that the other side has come, and gone */
+	void (*gone)(struct vx_mapping *, int died);	/* hears of that once; may be NULL */
+	void *user;			/* its own */
 };
+
+static inline struct vx_mapping *vx_mapping_of(struct vx_party *p)
+{
+	return (struct vx_mapping *) ((char *) p - offsetof(struct vx_mapping, party));
+}
 
 /* leaf prototypes. Unless noted: negative results are negated errno values. */
 struct pool;
@@ -114,6 +107,7 @@ VX_DECLARE(struct vx_mapping *, region_find, const void *p);
 VX_DECLARE(long, region_enter, struct vx_mapping *m, uint32_t pid);
 VX_DECLARE(long, region_entered, struct vx_mapping *m);	/* 1 or 0 */
 VX_DECLARE(long, region_enter_legacy, struct vx_mapping *m);	/* 1 or 0 */
+VX_DECLARE(long, region_program, struct vx_mapping *m);	/* process id that a program of ours wrote */
 VX_DECLARE(long, pool_complete, struct vx_mapping *m);	/* 1: every block is free */
 VX_DECLARE(long, region_retire, struct vx_mapping *m);	/* the attach word that was there */
 

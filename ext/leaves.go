@@ -90,6 +90,7 @@ func init() {
 	table[C.VX_INDEX_region_entered] = entry(regionEntered)
 	table[C.VX_INDEX_region_enter_legacy] = entry(regionEnterLegacy)
 	table[C.VX_INDEX_region_retire] = entry(regionRetire)
+	table[C.VX_INDEX_region_program] = entry(regionProgram)
 	table[C.VX_INDEX_channel_read] = entry(channelRead)
 	table[C.VX_INDEX_channel_write] = entry(channelWrite)
 	table[C.VX_INDEX_channel_empty] = entry(channelEmpty)
@@ -562,11 +563,12 @@ func regionAttach(base, size, mapping uintptr) int64 {
 	word.Set64(c+unsafe.Offsetof(r.c.barrier), uint64(r.region.Barrier))
 	word.Set64(c+unsafe.Offsetof(r.c.state), uint64(r.region.State))
 	word.Set64(c+unsafe.Offsetof(r.c.pool), uint64(r.region.Pool.Addr()))
+	party := c + unsafe.Offsetof(r.c.party)
 	if r.region.Polling {
-		word.Set32(c+unsafe.Offsetof(r.c.polling), 1)
+		word.Set32(party+unsafe.Offsetof(r.c.party.polling), 1)
 	}
 	if r.region.Legacy {
-		word.Set32(c+unsafe.Offsetof(r.c.legacy), 1)
+		word.Set32(party+unsafe.Offsetof(r.c.party.legacy), 1)
 	}
 	word.Set64(mapping, uint64(c))
 	publish(index, base, size)
@@ -624,6 +626,10 @@ func regionEnterLegacy(m uintptr) int64 { return truth(at(m).region.EnterLegacy(
 //go:nosplit
 //go:norace
 func regionRetire(m uintptr) int64 { return int64(at(m).region.Retire()) }
+
+//go:nosplit
+//go:norace
+func regionProgram(m uintptr) int64 { return int64(at(m).region.ProgramPid()) }
 
 //go:nosplit
 //go:norace

@@ -44,6 +44,7 @@
 	LEAF(region_entered) \
 	LEAF(region_enter_legacy) \
 	LEAF(region_retire) \
+	LEAF(region_program) \
 	LEAF(channel_read) \
 	LEAF(channel_write) \
 	LEAF(channel_empty) \

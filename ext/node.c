@@ -8,21 +8,23 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <villas/shmem_node.h>
 
+#include "guard.h"
 #include "object.h"
 #include "side.h"
-
-/* How long a closing node stays for a reference-built program to see the end. */
-#define GRACE_NS 1000000000u
 
 /* A reference-built program waits before it looks: while samples stay in `out`, it is woken again this often. */
 #define WAKE_AGAIN_NS 500000u
 
 /* How often accept looks whether a reference-built program has come to the barrier. */
 #define BARRIER_LOOK_NS 1000000u
+
+/* Who came to the barrier and does not sleep there after this long is stopped or dead. */
+#define GHOST_NS 100000000u
 
 /* A former region whose samples this process still holds. */
 struct former {
@@ -39,6 +41,7 @@ struct shmem_node {
 	pthread_t waker;		/* towards a reference-built program in signalled mode */
 	int waking;
 	_Atomic uint32_t rest;		/* tells the waker to end */
+	int command, command_pid;	/* see shmem_node_command() */
 };
 
 /* The reference's pthread objects, for programs built with it. */
@@ -51,7 +54,7 @@ static void init_pthread(struct shmem_shared *shm, struct vx_mapping *m)
 	pthread_barrierattr_init((pthread_barrierattr_t *) &shm->start_attr);
 	pthread_barrierattr_setpshared((pthread_barrierattr_t *) &shm->start_attr, PTHREAD_PROCESS_SHARED);
 	pthread_barrier_init(m->barrier, (pthread_barrierattr_t *) &shm->start_attr, 2);
-	if (m->polling)
+	if (m->party.polling)
 		return;
 	pthread_mutexattr_init(&mattr);
 	pthread_mutexattr_setpshared(&mattr, PTHREAD_PROCESS_SHARED);
@@ -84,9 +87,9 @@ static int take_name(const char *path, const char *name, const struct stat *own)
 		if (fd < 0)
 			return EEXIST;
 		void *hold = vx_hold(fd, VX_NODE_BYTE, &err);	/* the dead node's lock: nobody else replaces it now */
-		bool sure, stale = hold && !fstat(fd, &st);
+		bool stale = hold && !fstat(fd, &st);
 		if (stale)	/* a reference-built node holds no lock, but maps its region */
-			stale = vx_is_ours(fd, (size_t) st.st_size) || !vx_mapped_by_others(st.st_dev, st.st_ino, &sure);
+			stale = vx_is_ours(fd, (size_t) st.st_size) || !vx_mapped_by_other(st.st_dev, st.st_ino);
 		if (stale)
 			err = vx_object_publish(path, name, &st);
 		vx_unhold(hold);
@@ -97,6 +100,31 @@ static int take_name(const char *path, const char *name, const struct stat *own)
 			return err;
 	}
 	return EEXIST;
+}
+
+static void tell(struct vx_mapping *m, enum shmem_event event, int pid)
+{
+	struct shmem_node *node = m->user;
+
+	if (node->options.event)
+		node->options.event(node, event, pid, node->options.context);
+}
+
+static int program_pid(struct vx_mapping *m)
+{
+	return atomic_load(&m->party.legacy) ? atomic_load(&m->peer) : (int) vx_leaf_region_program(m);
+}
+
+static void tell_gone(struct vx_mapping *m, int died)
+{
+	tell(m, died ? SHMEM_PROGRAM_DIED : SHMEM_PROGRAM_STOPPED, program_pid(m));
+}
+
+static void tell_stuck(struct vx_party *p, struct vx_channel *c)
+{
+	(void) c;
+	struct vx_mapping *m = vx_mapping_of(p);
+	tell(m, SHMEM_MUTEX_STUCK, program_pid(m));
 }
 
 /* Make a fresh region and put it under the node's name, in place of own if that is given: 0 or an errno value. */
@@ -126,14 +154,14 @@ static int make_region(struct shmem_node *node, const struct stat *own)
 	if (!err && fstat(fd, &st))
 		err = errno;
 	if (!err) {
+		vx_mapped(m, fd, &st, o->spin);
 		init_pthread((struct shmem_shared *) (base + VX_SHARED_OFFSET), m);
 		m->node = 1;
-		m->device = (uint64_t) st.st_dev;
-		m->inode = (uint64_t) st.st_ino;
-		m->owner = (int) getpid();
-		m->spin = vx_spin_setting(o->spin);
-		atomic_store(&m->spinning, m->spin * 1000);
-		atomic_store(&m->fd, fd);
+		m->command = node->command;
+		m->command_pid = node->command_pid;
+		m->user = node;
+		m->gone = tell_gone;
+		m->party.stuck = tell_stuck;
 		m->hold = vx_hold(fd, VX_NODE_BYTE, &err);
 		err = m->hold ? take_name(path, node->name, own) : err;
 	}
@@ -174,6 +202,7 @@ VX_EXPORT struct shmem_node *shmem_node_create(const char *name, const struct sh
 		return NULL;
 	}
 	node->options = all;
+	node->command = -1;
 	pthread_mutex_init(&node->lock, NULL);
 	node->name = strdup(name);
 	vx_need_leaves();
@@ -195,7 +224,7 @@ static void *wake_again(void *arg)
 
 	while (!atomic_load(&node->rest)) {
 		if (!vx_leaf_channel_empty(&m->out))
-			vx_wake(m, &m->out, VX_BROADCAST);
+			vx_wake(&m->party, &m->out, VX_BROADCAST);
 		vx_futex_wait(&node->rest, 0, vx_now() + WAKE_AGAIN_NS);
 	}
 	return NULL;
@@ -222,15 +251,11 @@ static void stop_waker(struct shmem_node *node)
 	node->waking = 0;
 }
 
-/* glibc's pthread_barrier_t begins with the number of those who stand at it (2.25 and later). */
-static bool at_barrier(struct vx_mapping *m)
-{
-	return atomic_load((_Atomic uint32_t *) m->barrier) != 0;
-}
-
 static bool program_gone(struct vx_mapping *m)
 {
-	return atomic_load(m->state) == VX_ATTACHED && (atomic_load(m->in.stopped) || atomic_load(&m->dead) || !vx_peer_lives(m));
+	if (atomic_load(m->state) != VX_ATTACHED)
+		return false;
+	return vx_stopped(&m->in) || atomic_load(&m->party.dead) || !vx_peer_lives(m);
 }
 
 /* Let go of former regions of whose blocks none is held any more; of all, if told. */
@@ -269,7 +294,10 @@ static int renew(struct shmem_node *node)
 	}
 	vx_leaf_region_retire(old);
 	atomic_store(old->out.stopped, 1);
+	vx_gone(old);
+	vx_open_barrier(old->barrier);	/* who stands there, a second program of the original, sees the end */
 	vx_drive_out(old);
+	vx_guard_stop(&old->party);
 	while ((n = vx_leaf_channel_read(old, &old->out, left, 64)) > 0 || (n = vx_leaf_channel_read(old, &old->in, left, 64)) > 0)
 		sample_free(left, (int) n);
 	vx_unhold(old->hold);
@@ -285,29 +313,62 @@ static void unlock(void *lock)
 	pthread_mutex_unlock(lock);
 }
 
-static int accept_program(struct shmem_node *node, uint64_t deadline)
+/* A program of the original has come to the barrier: 0 once both have met. */
+static int meet_program(struct shmem_node *node)
 {
 	struct vx_mapping *m = node->m;
 
-	if (program_gone(m)) {
-		int err = renew(node);
-		if (err)
-			return err;
-		m = node->m;
+	if (!vx_leaf_region_enter_legacy(m))
+		return EAGAIN;	/* a program of ours was faster */
+	atomic_store(&m->party.legacy, 1);
+	int err = vx_meet(&m->party);
+	if (err) {
+		atomic_store(&m->party.dead, 1);
+		return err;
 	}
+	atomic_store(&m->met, 1);
+	if (!m->party.polling)
+		start_waker(node);
+	return 0;
+}
+
+static int accept_program(struct shmem_node *node, uint64_t deadline)
+{
+	struct vx_mapping *m = node->m;
+	uint64_t ghost = 0;
+	int err;
+
 	for (;;) {
-		uint32_t state = atomic_load(m->state);
 		uint64_t now = vx_now();
-		if (state == VX_ATTACHED)
-			return 0;
-		if (!(node->options.flags & SHMEM_NO_LEGACY) && at_barrier(m) && vx_leaf_region_enter_legacy(m)) {
-			atomic_store(&m->legacy, 1);
-			pthread_barrier_wait(m->barrier);
-			if (!m->polling)
-				start_waker(node);
+		bool legacy = !(node->options.flags & SHMEM_NO_LEGACY) && atomic_load(m->state) == 0;
+		enum vx_barrier at = legacy ? vx_at_barrier(m->barrier) : VX_NOBODY;
+
+		/* Two who paired at the barrier, or one who died there, leave it out of step: it is made anew with the rest. */
+		bool unfit = at == VX_PAIRED || (at == VX_GHOST && ghost && now - ghost > GHOST_NS);
+		if (at != VX_GHOST)
+			ghost = 0;
+		else if (!ghost)
+			ghost = now;
+		if (unfit || program_gone(m)) {
+			if ((err = renew(node)))
+				return err;
+			m = node->m;
+			ghost = 0;
+			continue;
+		}
+		uint32_t state = atomic_load(m->state);
+		if (state == VX_ATTACHED) {
+			if (!atomic_exchange(&m->told_attached, 1))
+				tell(m, SHMEM_PROGRAM_ATTACHED, program_pid(m));
 			return 0;
 		}
-		if (atomic_load(&m->closing))
+		if (at == VX_WAITS) {
+			err = meet_program(node);
+			if (err == ENOMEM)
+				return err;
+			continue;
+		}
+		if (atomic_load(&m->party.closing))
 			return ECANCELED;
 		if (now >= deadline)
 			return ETIMEDOUT;
@@ -372,15 +433,31 @@ VX_EXPORT int shmem_node_write_timeout(struct shmem_node *node, struct sample *s
 /* A reference-built program that is on its way into a wait misses a single broadcast: repeat it until it has gone. */
 static void see_off(struct vx_mapping *m)
 {
-	uint64_t end = vx_now() + GRACE_NS;
+	uint64_t end = vx_now() + VX_GRACE_NS;
 
-	vx_wake(m, &m->out, VX_WAKE | VX_BROADCAST);
-	if (m->polling || !atomic_load(&m->legacy))
+	vx_wake(&m->party, &m->out, VX_WAKE | VX_BROADCAST);
+	if (m->party.polling || !atomic_load(&m->party.legacy))
 		return;
-	while (!atomic_load(m->in.stopped) && vx_now() < end && vx_peer_lives(m)) {
+	while (!vx_stopped(&m->in) && vx_now() < end && vx_peer_lives(m)) {
 		vx_sleep(1000000);
-		vx_wake(m, &m->out, VX_BROADCAST);
+		vx_wake(&m->party, &m->out, VX_BROADCAST);
 	}
+}
+
+VX_EXPORT int shmem_node_command(struct shmem_node *node, pid_t pid)
+{
+	if (!node || pid < 0)
+		return vx_fail(-EINVAL);
+	int fd = pid ? (int) syscall(SYS_pidfd_open, pid, 0) : -1;
+	if (pid && fd < 0)
+		return -1;
+	pthread_mutex_lock(&node->lock);
+	if (node->command >= 0)
+		close(node->command);
+	node->command = node->m->command = fd;
+	node->command_pid = node->m->command_pid = pid;
+	pthread_mutex_unlock(&node->lock);
+	return 0;
 }
 
 VX_EXPORT int shmem_node_close(struct shmem_node *node)
@@ -390,7 +467,8 @@ VX_EXPORT int shmem_node_close(struct shmem_node *node)
 	struct vx_mapping *m = node->m;
 	bool owner = m->owner == (int) getpid();
 
-	atomic_store(&m->closing, 1);
+	vx_guard_leave_by(&m->party, vx_now() + VX_GRACE_NS);
+	atomic_store(&m->party.closing, 1);
 	if (owner) {
 		struct stat now;
 		char path[PATH_MAX];
@@ -405,14 +483,15 @@ VX_EXPORT int shmem_node_close(struct shmem_node *node)
 	vx_drive_out(m);
 	if (owner) {
 		stop_waker(node);
-		if (at_barrier(m) && !atomic_load(&m->legacy))	/* a program on its way in: let it in, to see the end */
-			pthread_barrier_wait(m->barrier);
+		vx_open_barrier(m->barrier);	/* a program on its way in sees the end */
 		see_off(m);
 	}
 	vx_unmap(m);
 	sweep(node, true);
 	pthread_mutex_unlock(&node->lock);
 	pthread_mutex_destroy(&node->lock);
+	if (node->command >= 0)
+		close(node->command);
 	free(node->name);
 	free(node);
 	return 0;

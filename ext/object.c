@@ -174,13 +174,16 @@ bool vx_is_ours(int fd, size_t size)
 	return ours;
 }
 
-/* Whether a line of /proc/PID/maps is about the inode. */
-static bool maps_inode(FILE *f, dev_t device, ino_t inode)
+static bool maps(long pid, dev_t device, ino_t inode)
 {
-	char *line = NULL;
+	char path[64], *line = NULL;
 	size_t room = 0;
 	bool found = false;
 
+	snprintf(path, sizeof(path), "/proc/%ld/maps", pid);
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return false;
 	while (!found && getline(&line, &room, f) > 0) {
 		unsigned mj, mn;
 		unsigned long long number;
@@ -188,34 +191,38 @@ static bool maps_inode(FILE *f, dev_t device, ino_t inode)
 			found = number == inode && makedev(mj, mn) == device;
 	}
 	free(line);
+	fclose(f);
 	return found;
 }
 
-int vx_mapped_by_others(dev_t device, ino_t inode, bool *sure)
+bool vx_maps(int pid, dev_t device, ino_t inode)
 {
-	int count = 0;
-	struct dirent *entry;
-	DIR *proc = opendir("/proc");
+	int state;
 
-	*sure = proc != NULL;
-	if (!proc)
-		return 0;
-	while ((entry = readdir(proc))) {
-		char path[64], *end;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+	bool found = maps(pid, device, inode);
+	pthread_setcancelstate(state, NULL);
+	return found;
+}
+
+int vx_mapped_by_other(dev_t device, ino_t inode)
+{
+	struct dirent *entry;
+	int state;
+	long found = 0;
+
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);	/* reading files is a cancellation point */
+	DIR *proc = opendir("/proc");
+	while (proc && !found && (entry = readdir(proc))) {
+		char *end;
 		long pid = strtol(entry->d_name, &end, 10);
 		if (*end || pid <= 0 || pid == getpid())
 			continue;
-		snprintf(path, sizeof(path), "/proc/%ld/maps", pid);
-		FILE *f = fopen(path, "re");
-		if (!f) {
-			if (errno == EACCES || errno == EPERM)
-				*sure = false;
-			continue;
-		}
-		if (maps_inode(f, device, inode))
-			count++;
-		fclose(f);
+		if (maps(pid, device, inode))
+			found = pid;
 	}
-	closedir(proc);
-	return count;
+	if (proc)
+		closedir(proc);
+	pthread_setcancelstate(state, NULL);
+	return (int) found;
 }

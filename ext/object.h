@@ -41,7 +41,10 @@ VX_HIDDEN int vx_held(int fd, long byte);
 /* Whether the object is a region that a node of ours made: then its lock tells whether the node lives. */
 VX_HIDDEN bool vx_is_ours(int fd, size_t size);
 
-/* How many other processes map the object of the inode: 0 also where that cannot be seen, then *sure is false. */
-VX_HIDDEN int vx_mapped_by_others(dev_t device, ino_t inode, bool *sure);
+/* Whether the process pid maps the object of the inode; false also where that cannot be seen. */
+VX_HIDDEN bool vx_maps(int pid, dev_t device, ino_t inode);
+
+/* Another process that maps it, of several any one: 0 also where that cannot be seen. */
+VX_HIDDEN int vx_mapped_by_other(dev_t device, ino_t inode);
 
 #endif

@@ -4,13 +4,12 @@
 
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <sys/stat.h>
 
+#include "guard.h"
 #include "object.h"
 #include "peer.h"
-
-/* A peer without a lock is looked after by a scan of /proc, which costs milliseconds. */
-#define LEGACY_LOOK_NS 150000000u
 
 /* A program may close descriptors that are not its own (daemon(3) and the like): is fd still the object? */
 static bool still_ours(struct vx_mapping *m, int fd)
@@ -20,16 +19,31 @@ static bool still_ours(struct vx_mapping *m, int fd)
 	return fd >= 0 && !fstat(fd, &st) && (uint64_t) st.st_dev == m->device && (uint64_t) st.st_ino == m->inode;
 }
 
-/* A peer without a lock lives as long as some process maps the object, once one was seen to. Its maps are scanned
- * every so many looks only: that is hundreds of files. */
+/* The command that the node's user started has ended. */
+static bool command_ended(struct vx_mapping *m)
+{
+	struct pollfd end = { .fd = m->command, .events = POLLIN };
+
+	return m->command >= 0 && poll(&end, 1, 0) == 1 && end.revents & POLLIN;
+}
+
+/* A peer without a lock lives as long as some process maps the object. The one that was last seen to is asked first:
+ * all of them are hundreds of files. One that was never seen, since it is another user's or in another container, can
+ * only be judged by the end of the command. */
 static bool legacy_peer_lives(struct vx_mapping *m)
 {
-	bool sure;
-	int others = vx_mapped_by_others((dev_t) m->device, (ino_t) m->inode, &sure);
+	int peer = atomic_load(&m->peer);
 
-	if (others > 0)
-		atomic_store(&m->peer_seen, 1);
-	return others > 0 || !sure || !atomic_load(&m->peer_seen);
+	if (peer && vx_maps(peer, (dev_t) m->device, (ino_t) m->inode))
+		return true;
+	if (command_ended(m) && (!peer || peer == m->command_pid))
+		return false;
+	if (!peer && atomic_load(&m->met))
+		return true;
+	int other = vx_mapped_by_other((dev_t) m->device, (ino_t) m->inode);
+	if (other)
+		atomic_store(&m->peer, other);
+	return other || !peer;
 }
 
 bool vx_peer_lives(struct vx_mapping *m)
@@ -39,21 +53,36 @@ bool vx_peer_lives(struct vx_mapping *m)
 
 	if (m->node && atomic_load(m->state) != VX_ATTACHED)
 		return true;	/* nobody is there yet */
-	if (atomic_load(&m->legacy))
+	if (atomic_load(&m->party.legacy))
 		lives = legacy_peer_lives(m);
 	else if (still_ours(m, atomic_load(&m->fd)))
 		lives = vx_held(atomic_load(&m->fd), m->node ? VX_PROGRAM_BYTE : VX_NODE_BYTE) != 0;
-	if (!lives)
-		atomic_store(&m->dead, 1);
+	if (!lives) {
+		atomic_store(&m->party.dead, 1);
+		vx_gone(m);
+	}
 	errno = saved;
 	return lives;
 }
 
-void vx_look_after(struct vx_mapping *m, uint64_t now)
+bool vx_party_lives(struct vx_party *p)
 {
-	uint64_t last = atomic_load_explicit(&m->looked, memory_order_relaxed);
-	uint64_t every = atomic_load(&m->legacy) ? LEGACY_LOOK_NS : VX_LOOK_NS;
+	return vx_peer_lives(vx_mapping_of(p));
+}
 
-	if (now - last >= every && atomic_compare_exchange_strong(&m->looked, &last, now) && last)
-		vx_peer_lives(m);
+void vx_gone(struct vx_mapping *m)
+{
+	if (m->gone && !atomic_exchange(&m->told, 1))
+		m->gone(m, atomic_load(&m->party.dead));
+}
+
+void vx_look_after(struct vx_party *p, uint64_t now)
+{
+	uint64_t last = atomic_load_explicit(&p->looked, memory_order_relaxed);
+
+	if (now - last < VX_LOOK_NS || !atomic_compare_exchange_strong(&p->looked, &last, now) || !last)
+		return;
+	vx_adopt(p);
+	if (!atomic_load(&p->guarded))
+		p->lives(p);
 }

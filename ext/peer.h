@@ -10,14 +10,21 @@
 /* Nobody waits longer than this before looking whether the other side lives. */
 #define VX_LOOK_NS 50000000u
 
-/* Whether the other side is there, as far as can be told: false once it is known to be dead. Costs a system call. */
+/* Whether the other side of a region is there, as far as can be told: false once it is known to be dead. Costs a system
+ * call; where the other side holds no lock, a file of /proc or hundreds. */
 VX_HIDDEN bool vx_peer_lives(struct vx_mapping *m);
 
-/* Look after the other side, if the last look is VX_LOOK_NS ago. */
-VX_HIDDEN void vx_look_after(struct vx_mapping *m, uint64_t now);
+/* Tell the user of m, once, that the other side is gone. */
+VX_HIDDEN void vx_gone(struct vx_mapping *m);
+
+/* vx_peer_lives as vx_party.lives, for the party in a mapping. */
+VX_HIDDEN bool vx_party_lives(struct vx_party *p);
+
+/* Look after the other side, if the last look is VX_LOOK_NS ago. Where a guard does that, this does nothing. */
+VX_HIDDEN void vx_look_after(struct vx_party *p, uint64_t now);
 
 /* The same from a loop that polls: most calls read the time stamp counter only. */
-static inline void vx_look_sometimes(struct vx_mapping *m)
+static inline void vx_look_sometimes(struct vx_party *p)
 {
 	uint64_t ticks, every = 1u << 25;	/* 34 ms at 1 GHz, less on a faster one */
 
@@ -30,9 +37,9 @@ static inline void vx_look_sometimes(struct vx_mapping *m)
 #else
 	ticks = vx_now(), every = VX_LOOK_NS;
 #endif
-	if (VX_UNLIKELY(ticks - atomic_load_explicit(&m->looked_ticks, memory_order_relaxed) > every)) {
-		atomic_store_explicit(&m->looked_ticks, ticks, memory_order_relaxed);
-		vx_look_after(m, vx_now());
+	if (VX_UNLIKELY(ticks - atomic_load_explicit(&p->looked_ticks, memory_order_relaxed) > every)) {
+		atomic_store_explicit(&p->looked_ticks, ticks, memory_order_relaxed);
+		vx_look_after(p, vx_now());
 	}
 }
 

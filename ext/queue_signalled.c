@@ -73,11 +73,6 @@ VX_EXPORT int queue_signalled_push(struct queue_signalled *qs, void *ptr)
 	return n;
 }
 
-static void unlock(void *mutex)
-{
-	pthread_mutex_unlock(mutex);
-}
-
 VX_EXPORT int queue_signalled_pull_many(struct queue_signalled *qs, void *ptr[], size_t cnt)
 {
 	int n;
@@ -87,12 +82,9 @@ VX_EXPORT int queue_signalled_pull_many(struct queue_signalled *qs, void *ptr[],
 	while (!(n = queue_pull_many(&qs->queue, ptr, cnt)) && cnt) {
 		if (vx_mutex_lock(&qs->mutex, VX_NEVER))
 			return vx_fail(-EOWNERDEAD);
-		pthread_cleanup_push(unlock, &qs->mutex);
-		if (vx_leaf_queue_empty(&qs->queue)) {
-			int err = pthread_cond_wait(&qs->ready, &qs->mutex);
-			if (err == EOWNERDEAD)
-				pthread_mutex_consistent(&qs->mutex);
-		}
+		pthread_cleanup_push(vx_mutex_unlock, &qs->mutex);
+		if (vx_leaf_queue_empty(&qs->queue))
+			pthread_cond_wait(&qs->ready, &qs->mutex);
 		pthread_cleanup_pop(1);
 	}
 	return n;

@@ -11,6 +11,7 @@
 
 #include <villas/shmem.h>
 
+#include "guard.h"
 #include "object.h"
 #include "side.h"
 
@@ -20,12 +21,8 @@
 /* How often open looks whether a reference-built node has come to the barrier. */
 #define BARRIER_LOOK_NS 500000u
 
-/* glibc's pthread_barrier_t, the words at its front since 2.25. */
-struct barrier {
-	_Atomic uint32_t arrived;	/* in this round */
-	uint32_t round;
-	_Atomic uint32_t count;		/* arrivals that make a round */
-};
+/* Who came to the barrier and does not sleep there after this long is stopped or dead. */
+#define GHOST_NS 100000000u
 
 /* An open under way; released by a cancellation as by a failure. */
 struct opening {
@@ -51,30 +48,37 @@ static void abandon(void *arg)
 }
 
 /* Stand at the barrier with a reference-built node. pthread_barrier_wait can neither time out nor be cancelled, and
- * a program that stands there alone pairs with the next one to come. So look until the node stands there, and only
+ * a program that stands there alone pairs with the next one to come. So look until the node waits there, and only
  * then arrive: the call returns at once, the barrier being complete. */
 static int meet_at_barrier(struct vx_mapping *m, uint64_t deadline)
 {
-	struct barrier *b = (struct barrier *) m->barrier;
-	uint64_t looked = 0;
+	uint64_t ghost = 0;
 
-	if (atomic_load(&b->count) != 2)
+	if (vx_barrier_count(m->barrier) != 2)
 		return EBADMSG;
-	while (!atomic_load(&b->arrived)) {
+	for (;; vx_sleep(BARRIER_LOOK_NS)) {
 		uint64_t now = vx_now();
-		if (atomic_load(m->out.stopped))
+		enum vx_barrier at = vx_at_barrier(m->barrier);
+		if (at == VX_WAITS) {
+			int err = vx_meet(&m->party);
+			if (!err)
+				atomic_store(&m->met, 1);
+			if (err != EAGAIN)
+				return err;
+		}
+		if (vx_stopped(&m->out))
 			return EOWNERDEAD;
+		if (at == VX_PAIRED)	/* the node has met another program */
+			return EBUSY;
+		if (at != VX_GHOST)
+			ghost = 0;
+		else if (!ghost)
+			ghost = now;
+		else if (now - ghost > GHOST_NS && !vx_mapped_by_other((dev_t) m->device, (ino_t) m->inode))
+			return EOWNERDEAD;	/* it died while it stood there */
 		if (now >= deadline)
 			return ETIMEDOUT;
-		if (now - looked > 2 * VX_LOOK_NS) {
-			if (!vx_peer_lives(m))
-				return EOWNERDEAD;
-			looked = now;
-		}
-		vx_sleep(BARRIER_LOOK_NS);
 	}
-	pthread_barrier_wait(m->barrier);
-	return 0;
 }
 
 /* Attach to a node of ours. */
@@ -84,7 +88,7 @@ static int enter(struct vx_mapping *m)
 
 	if (vx_held(atomic_load(&m->fd), VX_NODE_BYTE) == 0)	/* dead, or it has just put a fresh region under the name */
 		return atomic_load(m->state) == VX_RETIRED ? ESTALE : EOWNERDEAD;
-	if (atomic_load(m->out.stopped))
+	if (vx_stopped(&m->out))
 		return ESTALE;
 	long r = vx_leaf_region_enter(m, (uint32_t) getpid());
 	if (r == -EBUSY && vx_held(atomic_load(&m->fd), VX_PROGRAM_BYTE) == 0 && atomic_load(m->state) == VX_ATTACHED)
@@ -122,16 +126,10 @@ static int attempt(struct opening *o, const char *name, const struct shmem_open_
 	if (r)
 		return (int) -r;
 
-	struct vx_mapping *m = o->m;
-	atomic_store(&m->fd, o->fd);
-	m->device = (uint64_t) st.st_dev;
-	m->inode = (uint64_t) st.st_ino;
-	m->owner = (int) getpid();
-	m->spin = vx_spin_setting(options->spin);
-	atomic_store(&m->spinning, m->spin * 1000);
-	if (!m->legacy)
-		return enter(m);
-	return legacy ? meet_at_barrier(m, deadline) : EPROTONOSUPPORT;
+	vx_mapped(o->m, o->fd, &st, options->spin);
+	if (!o->m->party.legacy)
+		return enter(o->m);
+	return legacy ? meet_at_barrier(o->m, deadline) : EPROTONOSUPPORT;
 }
 
 static struct shmem_shared *open_region(const char *name, void **base, const struct shmem_open_options *options)
@@ -222,7 +220,7 @@ VX_EXPORT int shmem_shared_close(struct shmem_shared *shm, void *base)
 	vx_drive_out(m);
 	if (m->owner == (int) getpid()) {	/* a forked child closes its own mapping only */
 		atomic_store(m->in.stopped, 1);
-		vx_wake(m, &m->in, VX_WAKE | VX_BROADCAST);
+		vx_wake(&m->party, &m->in, VX_WAKE | VX_BROADCAST);
 		if (m->state)
 			vx_futex_wake(m->state);
 	}

@@ -8,17 +8,25 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "guard.h"
 #include "object.h"
 #include "side.h"
 
 /* A push that was claimed is published within nanoseconds by a living thread; after this long its thread is dead. */
 #define UNPUBLISHED_NS 20000000u
 
+/* Nothing comes from the other side any more. */
+static int end(struct vx_mapping *m)
+{
+	vx_gone(m);
+	return vx_fail(atomic_load(&m->party.dead) ? -EOWNERDEAD : -EPIPE);
+}
+
 /* The other side is gone: what it left in the queue is still read, cells that it claimed and never published are
  * stepped over, then comes the end. */
 static int drain(struct vx_mapping *m, struct vx_channel *c, struct sample **smps, unsigned cnt)
 {
-	bool waited = atomic_load(&m->dead);
+	bool waited = atomic_load(&m->party.dead);
 
 	for (;;) {
 		long n = vx_leaf_channel_read(m, c, smps, cnt);
@@ -33,7 +41,7 @@ static int drain(struct vx_mapping *m, struct vx_channel *c, struct sample **smp
 			break;
 		}
 	}
-	return vx_fail(atomic_load(&m->dead) ? -EOWNERDEAD : -EPIPE);
+	return end(m);
 }
 
 static int taken_over(struct sample **smps, long n)
@@ -59,29 +67,30 @@ static int read_waiting(struct vx_mapping *m, struct vx_channel *c, struct sampl
 {
 	int result;
 
-	atomic_fetch_add(&m->callers, 1);
-	pthread_cleanup_push(leave, &m->callers);
+	vx_adopt(&m->party);
+	atomic_fetch_add(&m->party.callers, 1);
+	pthread_cleanup_push(leave, &m->party.callers);
 	for (;;) {
 		long n = vx_leaf_channel_read(m, c, smps, cnt);
 		if (n) {
 			result = n < 0 ? vx_fail(n) : taken_over(smps, n);
 			break;
 		}
-		if (atomic_load(&m->closing)) {
+		if (atomic_load(&m->party.closing)) {
 			result = vx_fail(-ECANCELED);
 			break;
 		}
-		if (atomic_load(c->stopped) || atomic_load(&m->dead)) {
+		if (vx_stopped(c) || atomic_load(&m->party.dead)) {
 			result = taken_over(smps, drain(m, c, smps, cnt));
 			break;
 		}
 		uint64_t now = vx_now();
-		vx_look_after(m, now);
+		vx_look_after(&m->party, now);
 		if (now >= deadline) {
 			result = vx_fail(-ETIMEDOUT);
 			break;
 		}
-		vx_wait_readable(m, c, deadline);
+		vx_wait_readable(&m->party, c, deadline);
 	}
 	pthread_cleanup_pop(1);
 	return result;
@@ -98,19 +107,19 @@ int vx_read(struct vx_mapping *m, struct vx_channel *c, struct sample **smps, un
 		return vx_fail(n);
 	if (cnt == 0)
 		return 0;
-	if (!m->polling || !once)
+	if (!m->party.polling || !once)
 		return read_waiting(m, c, smps, cnt, deadline);
-	if (VX_UNLIKELY(atomic_load(c->stopped) || atomic_load(&m->dead)))
+	if (VX_UNLIKELY(vx_stopped(c) || atomic_load(&m->party.dead)))
 		return taken_over(smps, drain(m, c, smps, cnt));
-	vx_look_sometimes(m);
+	vx_look_sometimes(&m->party);
 	return 0;
 }
 
 /* One write, without a wait. */
 static int write_once(struct vx_mapping *m, struct vx_channel *c, struct vx_channel *back, struct sample **smps, unsigned cnt)
 {
-	if (VX_UNLIKELY(atomic_load_explicit(back->stopped, memory_order_acquire) || atomic_load(&m->dead)))
-		return vx_fail(atomic_load(&m->dead) ? -EOWNERDEAD : -EPIPE);
+	if (VX_UNLIKELY(vx_stopped(back) || atomic_load(&m->party.dead)))
+		return end(m);
 	if (VX_UNLIKELY(__tsan_release != NULL)) {
 		for (unsigned i = 0; i < cnt; i++)
 			vx_handed_over(smps[i]);
@@ -119,7 +128,7 @@ static int write_once(struct vx_mapping *m, struct vx_channel *c, struct vx_chan
 	if (VX_UNLIKELY(n < 0))
 		return vx_fail(n);
 	if (VX_UNLIKELY(n >> 32))
-		vx_wake(m, c, n);
+		vx_wake(&m->party, c, n);
 	return (int) (uint32_t) n;
 }
 
@@ -131,14 +140,15 @@ static int write_waiting(struct vx_mapping *m, struct vx_channel *c, struct vx_c
 	uint64_t pause = 0;
 	int n;
 
-	atomic_fetch_add(&m->callers, 1);
-	pthread_cleanup_push(leave, &m->callers);
+	vx_adopt(&m->party);
+	atomic_fetch_add(&m->party.callers, 1);
+	pthread_cleanup_push(leave, &m->party.callers);
 	while ((n = write_once(m, c, back, smps + done, cnt - done)) >= 0 && (done += (unsigned) n) < cnt) {
 		uint64_t now = vx_now();
-		vx_look_after(m, now);
+		vx_look_after(&m->party, now);
 		if (now >= deadline)
 			break;
-		if (atomic_load(&m->closing)) {
+		if (atomic_load(&m->party.closing)) {
 			n = vx_fail(-ECANCELED);
 			break;
 		}
@@ -161,21 +171,43 @@ int vx_write(struct vx_mapping *m, struct vx_channel *c, struct vx_channel *back
 		return write_waiting(m, c, back, smps, cnt, deadline);
 	int n = write_once(m, c, back, smps, cnt);
 	if (VX_UNLIKELY((unsigned) n < cnt))
-		vx_look_sometimes(m);	/* a full queue may be that of a dead reader */
+		vx_look_sometimes(&m->party);	/* a full queue may be that of a dead reader */
 	return n;
 }
 
 void vx_drive_out(struct vx_mapping *m)
 {
+	struct vx_party *p = &m->party;
 	uint32_t callers;
 
-	atomic_store(&m->closing, 1);
-	while ((callers = atomic_load(&m->callers))) {
-		vx_wake(m, &m->in, VX_WAKE | VX_BROADCAST);
-		vx_wake(m, &m->out, VX_WAKE | VX_BROADCAST);
-		vx_futex_wait(&m->callers, callers, vx_now() + 1000000);
+	vx_adopt(p);
+	vx_guard_leave_by(p, vx_now() + VX_GRACE_NS);
+	atomic_store(&p->closing, 1);
+	while ((callers = atomic_load(&p->callers))) {
+		vx_wake(p, &m->in, VX_WAKE | VX_BROADCAST);
+		vx_wake(p, &m->out, VX_WAKE | VX_BROADCAST);
+		vx_futex_wait(&p->callers, callers, vx_now() + 1000000);
 	}
-	vx_taken_over(&m->callers);
+	vx_taken_over(&p->callers);
+}
+
+void vx_mapped(struct vx_mapping *m, int fd, const struct stat *st, int spin)
+{
+	struct vx_party *p = &m->party;
+
+	m->device = (uint64_t) st->st_dev;
+	m->inode = (uint64_t) st->st_ino;
+	m->owner = (int) getpid();
+	m->command = -1;
+	atomic_store(&m->fd, fd);
+	p->spin = vx_spin_setting(spin);
+	atomic_store(&p->spinning, p->spin * 1000);
+	p->channels[0] = &m->in;
+	p->channels[1] = &m->out;
+	p->barrier = m->barrier;
+	p->lives = vx_party_lives;
+	atomic_store(&p->forks, atomic_load(&vx_forks));
+	atomic_store(&p->looked, vx_now());
 }
 
 void vx_unmap(struct vx_mapping *m)
@@ -185,6 +217,7 @@ void vx_unmap(struct vx_mapping *m)
 	void *hold = m->hold;
 	int fd = atomic_load(&m->fd);
 
+	vx_guard_stop(&m->party);
 	vx_leaf_region_detach(m);	/* before the addresses can become somebody else's */
 	munmap(base, size);
 	vx_unhold(hold);

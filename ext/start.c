@@ -70,6 +70,13 @@ static void before_fork(void)
 		vx_need_leaves();
 }
 
+_Atomic uint32_t vx_forks;
+
+static void in_child(void)
+{
+	atomic_fetch_add(&vx_forks, 1);
+}
+
 /* Go's threads inherit the mask of the thread that starts them, the loader's. With every signal blocked there, none
  * of the program's signals ever goes to a thread of Go: a program that blocks SIGTERM and waits for it with
  * sigwaitinfo gets it, a handler without SA_ONSTACK never runs on Go's small stacks. Go's own constructor has the
@@ -81,7 +88,7 @@ __attribute__((constructor(101))) static void block_signals(void)
 	loader = (pid_t) syscall(SYS_gettid);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &program_mask);
-	pthread_atfork(before_fork, NULL, NULL);
+	pthread_atfork(before_fork, NULL, in_child);
 }
 
 __attribute__((constructor)) static void restore_signals(void)

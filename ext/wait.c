@@ -11,7 +11,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "guard.h"
 #include "wait.h"
+
+/* How long a reader sleeps between looks while the mutex of its condition variable cannot be had. */
+#define WITHOUT_MUTEX_NS 1000000u
 
 static inline void relax(void)
 {
@@ -42,12 +46,13 @@ void vx_futex_wait(_Atomic uint32_t *word, uint32_t value, uint64_t deadline)
 	errno = saved;
 }
 
-void vx_futex_wake(_Atomic uint32_t *word)
+long vx_futex_wake(_Atomic uint32_t *word)
 {
 	int saved = errno;
+	long woken = syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 
-	syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 	errno = saved;
+	return woken;
 }
 
 void vx_sleep(uint64_t ns)
@@ -62,29 +67,56 @@ void vx_sleep(uint64_t ns)
 int vx_mutex_lock(pthread_mutex_t *mutex, uint64_t deadline)
 {
 	struct timespec at = vx_timespec(deadline);
-	int err = deadline == VX_NEVER ? pthread_mutex_lock(mutex) : pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &at);
+	int err = deadline == VX_NEVER ? pthread_mutex_lock(mutex) : pthread_mutex_trylock(mutex);
 
+	if (err == EBUSY)
+		err = pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &at);
 	if (err == EOWNERDEAD)
 		err = pthread_mutex_consistent(mutex);
 	return err;
 }
 
-static void unlock(void *mutex)
+void vx_mutex_unlock(void *mutex)
 {
+	pthread_mutex_consistent(mutex);	/* EINVAL, and nothing happens, but where the last holder died */
 	pthread_mutex_unlock(mutex);
 }
 
-/* Towards a reference-built peer: its condition variable, with the look under the mutex before the wait. */
-static void wait_ready(struct vx_channel *c, uint64_t deadline)
+/* Lock the mutex of c, which the other side may hold for ever: it is stopped, or was killed and the mutex is not
+ * robust, or another ignored that it was and it can never be locked again. The first time this waits for a while;
+ * from then on it only looks, until it succeeds. */
+static bool lock(struct vx_party *p, struct vx_channel *c)
+{
+	bool late = atomic_load_explicit(&c->late, memory_order_relaxed);
+	int err = vx_mutex_lock(c->mutex, late ? 0 : vx_now() + VX_LOOK_NS);
+
+	if (VX_LIKELY(!err && !late))
+		return true;
+	if (atomic_exchange(&c->late, err != 0) == 0 && err && p->stuck)
+		p->stuck(p, c);
+	return !err;
+}
+
+/* Towards a reference-built peer: its condition variable, with the look under the mutex before the wait. Without the
+ * mutex there is no waiting for the condition: sleep a little then. */
+static void wait_ready(struct vx_party *p, struct vx_channel *c, uint64_t deadline)
 {
 	struct timespec at = vx_timespec(deadline);
+	bool locked = false;
 
-	if (vx_mutex_lock(c->mutex, deadline))
+	if (!vx_guard_enter(p))
 		return;
-	pthread_cleanup_push(unlock, c->mutex);
-	if (vx_leaf_channel_empty(c) && !atomic_load(c->stopped))
-		pthread_cond_clockwait(c->ready, c->mutex, CLOCK_MONOTONIC, &at);
+	pthread_cleanup_push(vx_guard_leave, p);
+	locked = lock(p, c);
+	if (locked) {
+		pthread_cleanup_push(vx_mutex_unlock, c->mutex);
+		if (vx_leaf_channel_empty(c) && !vx_stopped(c))
+			pthread_cond_clockwait(c->ready, c->mutex, CLOCK_MONOTONIC, &at);
+		pthread_cleanup_pop(1);
+	}
 	pthread_cleanup_pop(1);
+	if (!locked)
+		vx_sleep(WITHOUT_MUTEX_NS);
 }
 
 /* The default spin in microseconds. A sleeping reader costs two wake-ups of a CPU, 60 to 110 us a round trip on a
@@ -106,32 +138,32 @@ int vx_spin_setting(int asked)
 
 /* Spin for a while that adapts: full length while spins pay off, an eighth of the last one after each that does not
  * (never quite nothing, so that it finds out when they would again). True if there is something. */
-static bool spin(struct vx_mapping *m, struct vx_channel *c)
+static bool spin(struct vx_party *p, struct vx_channel *c)
 {
-	int longest = m->spin * 1000, length = atomic_load_explicit(&m->spinning, memory_order_relaxed);
+	int longest = p->spin * 1000, length = atomic_load_explicit(&p->spinning, memory_order_relaxed);
 
 	if (longest <= 0)
 		return false;
 	uint64_t end = vx_now() + (uint64_t) length;
 	do {
 		for (int i = 0; i < VX_LOOKS_BEFORE_YIELD; i++) {
-			if (!vx_leaf_channel_empty(c) || atomic_load(c->stopped)) {
-				atomic_store_explicit(&m->spinning, longest, memory_order_relaxed);
+			if (!vx_leaf_channel_empty(c) || vx_stopped(c)) {
+				atomic_store_explicit(&p->spinning, longest, memory_order_relaxed);
 				return true;
 			}
 			relax();
 		}
 	} while (vx_now() < end);
-	atomic_store_explicit(&m->spinning, length / 2 > longest / 16 ? length / 2 : longest / 16, memory_order_relaxed);
+	atomic_store_explicit(&p->spinning, length / 2 > longest / 16 ? length / 2 : longest / 16, memory_order_relaxed);
 	return false;
 }
 
 /* In polling mode a caller with a timeout waits awake, but lets others run. */
-static void poll(struct vx_channel *c, uint64_t deadline)
+static void poll(struct vx_party *p, struct vx_channel *c, uint64_t deadline)
 {
 	do {
 		for (int i = 0; i < VX_LOOKS_BEFORE_YIELD; i++) {
-			if (!vx_leaf_channel_empty(c) || atomic_load(c->stopped))
+			if (!vx_leaf_channel_empty(c) || vx_stopped(c) || atomic_load(&p->closing))
 				return;
 			relax();
 		}
@@ -140,28 +172,28 @@ static void poll(struct vx_channel *c, uint64_t deadline)
 	} while (vx_now() < deadline);
 }
 
-void vx_wait_readable(struct vx_mapping *m, struct vx_channel *c, uint64_t deadline)
+void vx_wait_readable(struct vx_party *p, struct vx_channel *c, uint64_t deadline)
 {
 	uint64_t look = vx_now() + VX_LOOK_NS;
 
 	if (look > deadline)
 		look = deadline;
-	if (atomic_load(&m->closing))
+	if (atomic_load(&p->closing))
 		return;
-	if (m->polling) {
-		poll(c, look);
-	} else if (!spin(m, c)) {
-		if (atomic_load(&m->legacy)) {
-			wait_ready(c, look);
+	if (p->polling) {
+		poll(p, c, look);
+	} else if (!spin(p, c)) {
+		if (atomic_load(&p->legacy)) {
+			wait_ready(p, c, look);
 			return;
 		}
 		atomic_store(c->waiters, 1);
-		if (vx_leaf_channel_empty(c) && !atomic_load(c->stopped) && !atomic_load(&m->closing))
+		if (vx_leaf_channel_empty(c) && !vx_stopped(c) && !atomic_load(&p->closing))
 			vx_futex_wait(c->waiters, 1, look);
 	}
 }
 
-void vx_wake(struct vx_mapping *m, struct vx_channel *c, long flags)
+void vx_wake(struct vx_party *p, struct vx_channel *c, long flags)
 {
 	int saved = errno;
 
@@ -169,13 +201,13 @@ void vx_wake(struct vx_mapping *m, struct vx_channel *c, long flags)
 		atomic_store(c->waiters, 0);
 		vx_futex_wake(c->waiters);
 	}
-	if (flags & VX_BROADCAST && atomic_load(&m->legacy) && !m->polling) {
-		/* A holder that died with a mutex that is not robust would keep us for ever: then broadcast without it. A
-		 * waiter that misses this one looks again when the next comes. */
-		int locked = !vx_mutex_lock(c->mutex, vx_now() + VX_LOOK_NS);
+	/* Without the mutex where it cannot be had: a waiter that misses this broadcast looks again when the next comes. */
+	if (flags & VX_BROADCAST && atomic_load(&p->legacy) && !p->polling && vx_guard_enter(p)) {
+		bool locked = lock(p, c);
 		pthread_cond_broadcast(c->ready);
 		if (locked)
 			pthread_mutex_unlock(c->mutex);
+		vx_guard_leave(p);
 	}
 	errno = saved;
 }

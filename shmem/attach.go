@@ -109,5 +109,13 @@ func (r *Region) Retire() uint32 { return word.Swap32(r.State, AttachRetired) }
 
 // NodePid and ProgramPid are the process ids of the two sides as they wrote
 // them, 0 where unknown; another process may have them by now.
-func (r *Region) NodePid() int    { return int(word.Load32(r.Base + offAttach + offAttachNode)) }
+//
+//go:nosplit
+//go:norace
+func (r *Region) NodePid() int { return int(word.Load32(r.Base + offAttach + offAttachNode)) }
+
+// ProgramPid: see [Region.NodePid].
+//
+//go:nosplit
+//go:norace
 func (r *Region) ProgramPid() int { return int(word.Load32(r.Base + offAttach + offAttachProgram)) }

@@ -14,6 +14,15 @@ VILLAS_BEGIN_DECLS
 /** A node: like a listening socket, it has a name, and programs come and go one after the other. */
 struct shmem_node;
 
+/** What a node hears of, see shmem_node_options.event. */
+enum shmem_event {
+	SHMEM_PROGRAM_ATTACHED = 1,	/**< A program was accepted. */
+	SHMEM_PROGRAM_STOPPED = 2,	/**< It has closed the region. */
+	SHMEM_PROGRAM_DIED = 3,		/**< It is dead. */
+	SHMEM_MUTEX_STUCK = 4		/**< A program of the original holds the mutex of a queue for more than 50 ms, stopped or
+					 *   dead: until it can be had again readers look every millisecond instead. */
+};
+
 /** For shmem_node_create(); begin with SHMEM_NODE_OPTIONS_INIT. */
 struct shmem_node_options {
 	size_t size;			/**< sizeof(struct shmem_node_options). */
@@ -24,10 +33,16 @@ struct shmem_node_options {
 	int spin;			/**< Longest spin before a sleep in microseconds; -1: environment VILLAS_EXT_SPIN, or 50. */
 	mode_t mode;			/**< Permissions of the object. */
 	gid_t group;			/**< Of the object; (gid_t) -1: the process's. */
+
+	/** Called once for each event, on whichever thread finds out; must not call functions of the node. NULL: none.
+	 * That a program is gone is found out by calls of this side while they wait, find a queue empty or full, and by
+	 * accept. @p pid of the program, 0 where it is not known. */
+	void (*event)(struct shmem_node *node, enum shmem_event event, int pid, void *context);
+	void *context;			/**< For event. */
 };
 
 #define SHMEM_NODE_OPTIONS_INIT \
-	{ sizeof(struct shmem_node_options), DEFAULT_SHMEM_QUEUELEN, DEFAULT_SHMEM_SAMPLELEN, 0, 0, -1, 0600, (gid_t) -1 }
+	{ sizeof(struct shmem_node_options), DEFAULT_SHMEM_QUEUELEN, DEFAULT_SHMEM_SAMPLELEN, 0, 0, -1, 0600, (gid_t) -1, 0, 0 }
 
 /* Thread, signal, fork and cancellation safety are those of the calls in <villas/shmem.h>. */
 
@@ -41,6 +56,12 @@ struct shmem_node *shmem_node_create(const char *name, const struct shmem_node_o
  * the former region stay valid until they are put, but can no longer be written.
  * @return 0 once a program is attached, at once if one is; -1 with errno ETIMEDOUT, ECANCELED, EINVAL. */
 int shmem_node_accept(struct shmem_node *node, const struct timespec *timeout);
+
+/** Tell that the node's programs come from the command with the process id @p pid, which this process has started; 0: no
+ * more. A program built with the original, which no process is seen to map the region for (it may be another user's, or
+ * in another container), counts as dead when the command has ended.
+ * @return 0; -1 with errno EINVAL, ESRCH (there is no such process), EMFILE, ENOSYS (Linux before 5.3). */
+int shmem_node_command(struct shmem_node *node, pid_t pid);
 
 /** The pool of the present region, for sample_alloc(); valid until the next accept that makes a fresh one. */
 struct pool *shmem_node_pool(struct shmem_node *node);
