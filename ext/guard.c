@@ -13,6 +13,9 @@
 #define GUARD_LOOK_NS 100000000u
 #define GUARD_AGAIN_NS 1000000u
 
+/* How often somebody who waits at the barrier and has no process to be seen is looked for there again. */
+#define MEET_LOOKS 50
+
 /* glibc's pthread_barrier_t, the words at its front since 2.25. */
 struct barrier {
 	_Atomic uint32_t arrived;	/* in all rounds */
@@ -164,16 +167,18 @@ void vx_guard_leave(void *party)
 	atomic_fetch_sub(&p->inside, 1);
 }
 
-int vx_meet(struct vx_party *p)
+int vx_meet(struct vx_party *p, bool seen)
 {
 	int err = vx_guard_start(p), how = 0;
 
 	if (err)
 		return ENOMEM;	/* EAGAIN, of pthread_create, means something else here */
-	if (!p->lives(p))
-		return EOWNERDEAD;
-	if (vx_at_barrier(p->barrier) != VX_WAITS)
-		return EAGAIN;
+	for (int i = 0; !seen; i++) {
+		if (i == MEET_LOOKS)
+			return EAGAIN;
+		vx_sleep(GUARD_AGAIN_NS);
+		seen = vx_at_barrier(p->barrier) == VX_WAITS;
+	}
 	if (!vx_guard_enter(p))
 		return EOWNERDEAD;
 	atomic_store(&p->at_barrier, 1);

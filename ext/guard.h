@@ -39,9 +39,14 @@ VX_HIDDEN uint32_t vx_barrier_count(pthread_barrier_t *barrier);
 /* Let those who stand at the barrier go on as if all had come. */
 VX_HIDDEN void vx_open_barrier(pthread_barrier_t *barrier);
 
-/* Arrive at the barrier of p, where somebody waits: 0, EAGAIN if nobody does or somebody else was faster, EOWNERDEAD, or
- * what kept the guard from its start. */
-VX_HIDDEN int vx_meet(struct vx_party *p);
+/* Arrive at the barrier of p, where somebody waits whose process was seen, or, if not, is seen to wait once more: 0, EAGAIN
+ * if nobody does or somebody else was faster, EOWNERDEAD, or ENOMEM if the guard cannot be started. */
+VX_HIDDEN int vx_meet(struct vx_party *p, bool seen);
+
+/* Who came to the barrier, does not sleep there after so long, and has no process to be seen is dead; without a look at
+ * processes, which may be in another container, after so much longer. */
+#define VX_GHOST_NS 100000000u
+#define VX_GHOST_UNSEEN_NS 5000000000u
 
 /* What a process has that was forked from the one that opened: no callers, no guard. */
 VX_HIDDEN void vx_adopt(struct vx_party *p);

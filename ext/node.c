@@ -23,9 +23,6 @@
 /* How often accept looks whether a reference-built program has come to the barrier. */
 #define BARRIER_LOOK_NS 1000000u
 
-/* Who came to the barrier and does not sleep there after this long is stopped or dead. */
-#define GHOST_NS 100000000u
-
 /* A former region whose samples this process still holds. */
 struct former {
 	struct former *next;
@@ -115,8 +112,15 @@ static int program_pid(struct vx_mapping *m)
 	return atomic_load(&m->party.legacy) ? atomic_load(&m->peer) : (int) vx_leaf_region_program(m);
 }
 
+static void tell_attached(struct vx_mapping *m)
+{
+	if (!atomic_exchange(&m->told_attached, 1))
+		tell(m, SHMEM_PROGRAM_ATTACHED, program_pid(m));
+}
+
 static void tell_gone(struct vx_mapping *m, int died)
 {
+	tell_attached(m);
 	tell(m, died ? SHMEM_PROGRAM_DIED : SHMEM_PROGRAM_STOPPED, program_pid(m));
 }
 
@@ -292,9 +296,10 @@ static int renew(struct shmem_node *node)
 		free(f);
 		return err;
 	}
-	vx_leaf_region_retire(old);
+	bool attached = vx_leaf_region_retire(old) == VX_ATTACHED;
 	atomic_store(old->out.stopped, 1);
-	vx_gone(old);
+	if (attached)
+		vx_gone(old);
 	vx_open_barrier(old->barrier);	/* who stands there, a second program of the original, sees the end */
 	vx_drive_out(old);
 	vx_guard_stop(&old->party);
@@ -321,8 +326,9 @@ static int meet_program(struct shmem_node *node)
 	if (!vx_leaf_region_enter_legacy(m))
 		return EAGAIN;	/* a program of ours was faster */
 	atomic_store(&m->party.legacy, 1);
-	int err = vx_meet(&m->party);
+	int err = vx_meet(&m->party, vx_peer_seen(m));
 	if (err) {
+		atomic_store(&m->told, 1);	/* nobody was here */
 		atomic_store(&m->party.dead, 1);
 		return err;
 	}
@@ -344,11 +350,12 @@ static int accept_program(struct shmem_node *node, uint64_t deadline)
 		enum vx_barrier at = legacy ? vx_at_barrier(m->barrier) : VX_NOBODY;
 
 		/* Two who paired at the barrier, or one who died there, leave it out of step: it is made anew with the rest. */
-		bool unfit = at == VX_PAIRED || (at == VX_GHOST && ghost && now - ghost > GHOST_NS);
 		if (at != VX_GHOST)
 			ghost = 0;
 		else if (!ghost)
 			ghost = now;
+		bool unfit = at == VX_PAIRED || (ghost && now - ghost > VX_GHOST_UNSEEN_NS) ||
+			(ghost && now - ghost > VX_GHOST_NS && !vx_peer_seen(m));
 		if (unfit || program_gone(m)) {
 			if ((err = renew(node)))
 				return err;
@@ -358,8 +365,7 @@ static int accept_program(struct shmem_node *node, uint64_t deadline)
 		}
 		uint32_t state = atomic_load(m->state);
 		if (state == VX_ATTACHED) {
-			if (!atomic_exchange(&m->told_attached, 1))
-				tell(m, SHMEM_PROGRAM_ATTACHED, program_pid(m));
+			tell_attached(m);
 			return 0;
 		}
 		if (at == VX_WAITS) {

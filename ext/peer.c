@@ -27,6 +27,15 @@ static bool command_ended(struct vx_mapping *m)
 	return m->command >= 0 && poll(&end, 1, 0) == 1 && end.revents & POLLIN;
 }
 
+bool vx_peer_seen(struct vx_mapping *m)
+{
+	int other = vx_mapped_by_other((dev_t) m->device, (ino_t) m->inode);
+
+	if (other)
+		atomic_store(&m->peer, other);
+	return other != 0;
+}
+
 /* A peer without a lock lives as long as some process maps the object. The one that was last seen to is asked first:
  * all of them are hundreds of files. One that was never seen, since it is another user's or in another container, can
  * only be judged by the end of the command. */
@@ -40,10 +49,7 @@ static bool legacy_peer_lives(struct vx_mapping *m)
 		return false;
 	if (!peer && atomic_load(&m->met))
 		return true;
-	int other = vx_mapped_by_other((dev_t) m->device, (ino_t) m->inode);
-	if (other)
-		atomic_store(&m->peer, other);
-	return other || !peer;
+	return vx_peer_seen(m) || !peer;
 }
 
 bool vx_peer_lives(struct vx_mapping *m)
@@ -73,7 +79,7 @@ bool vx_party_lives(struct vx_party *p)
 void vx_gone(struct vx_mapping *m)
 {
 	if (m->gone && !atomic_exchange(&m->told, 1))
-		m->gone(m, atomic_load(&m->party.dead));
+		m->gone(m, !vx_stopped(m->node ? &m->in : &m->out));
 }
 
 void vx_look_after(struct vx_party *p, uint64_t now)

@@ -21,9 +21,6 @@
 /* How often open looks whether a reference-built node has come to the barrier. */
 #define BARRIER_LOOK_NS 500000u
 
-/* Who came to the barrier and does not sleep there after this long is stopped or dead. */
-#define GHOST_NS 100000000u
-
 /* An open under way; released by a cancellation as by a failure. */
 struct opening {
 	int fd;
@@ -60,7 +57,7 @@ static int meet_at_barrier(struct vx_mapping *m, uint64_t deadline)
 		uint64_t now = vx_now();
 		enum vx_barrier at = vx_at_barrier(m->barrier);
 		if (at == VX_WAITS) {
-			int err = vx_meet(&m->party);
+			int err = vx_meet(&m->party, vx_peer_seen(m));
 			if (!err)
 				atomic_store(&m->met, 1);
 			if (err != EAGAIN)
@@ -74,7 +71,7 @@ static int meet_at_barrier(struct vx_mapping *m, uint64_t deadline)
 			ghost = 0;
 		else if (!ghost)
 			ghost = now;
-		else if (now - ghost > GHOST_NS && !vx_mapped_by_other((dev_t) m->device, (ino_t) m->inode))
+		else if (now - ghost > VX_GHOST_NS && !vx_peer_seen(m))
 			return EOWNERDEAD;	/* it died while it stood there */
 		if (now >= deadline)
 			return ETIMEDOUT;

@@ -15,11 +15,11 @@
 /* A push that was claimed is published within nanoseconds by a living thread; after this long its thread is dead. */
 #define UNPUBLISHED_NS 20000000u
 
-/* Nothing comes from the other side any more. */
+/* Nothing comes from the other side any more. One that has said so may be dead by now: that is an end like any other. */
 static int end(struct vx_mapping *m)
 {
 	vx_gone(m);
-	return vx_fail(atomic_load(&m->party.dead) ? -EOWNERDEAD : -EPIPE);
+	return vx_fail(vx_stopped(m->node ? &m->in : &m->out) ? -EPIPE : -EOWNERDEAD);
 }
 
 /* The other side is gone: what it left in the queue is still read, cells that it claimed and never published are
