@@ -20,6 +20,8 @@ enum { VX_LEAVES(PUBLIC, LEAF) VX_PUBLIC_COUNT };
 #undef PUBLIC
 
 void vx_hand_over(uintptr_t *leaves, int count);
+
+#include <villas/shmem.h>
 */
 import "C"
 
@@ -27,12 +29,21 @@ import (
 	"runtime/debug"
 	"unsafe"
 
+	"github.com/villas-ext/villas-ext/internal/layout"
 	"github.com/villas-ext/villas-ext/internal/word"
 	"github.com/villas-ext/villas-ext/memory"
 	"github.com/villas-ext/villas-ext/pool"
 	"github.com/villas-ext/villas-ext/queue"
 	"github.com/villas-ext/villas-ext/sample"
 	"github.com/villas-ext/villas-ext/shmem"
+)
+
+// The headers and package layout tell the same on every machine, or this does
+// not compile.
+var (
+	_ = [1]struct{}{}[unsafe.Sizeof(layout.Shared{})-C.sizeof_struct_shmem_shared]
+	_ = [1]struct{}{}[unsafe.Offsetof(layout.Shared{}.Out)-unsafe.Offsetof(C.struct_shmem_shared{}.out)]
+	_ = [1]struct{}{}[unsafe.Offsetof(layout.Shared{}.ExtStopped)-unsafe.Offsetof(C.struct_shmem_shared{}.ext_stopped)]
 )
 
 // Negated errno values that leaves return.

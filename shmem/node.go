@@ -141,7 +141,7 @@ func (m *mapping) build(c *Config, size uintptr) (err error) {
 	if c.NoLegacy {
 		return nil
 	}
-	if err := pthread.InitBarrier(m.Barrier, m.Barrier+32, 2); err != nil {
+	if err := pthread.InitBarrier(m.Barrier, m.Barrier+offBarrierAttr, 2); err != nil {
 		return err
 	}
 	if m.Polling {

@@ -24,6 +24,8 @@ const (
 	offNodeStopped = layout.SharedOffset + unsafe.Offsetof(layout.Shared{}.NodeStopped)
 	offExtStopped  = layout.SharedOffset + unsafe.Offsetof(layout.Shared{}.ExtStopped)
 
+	offBarrierAttr = unsafe.Offsetof(layout.Shared{}.StartAttr) - unsafe.Offsetof(layout.Shared{}.StartBar)
+
 	offReady     = unsafe.Offsetof(layout.QueueSignalled{}.Ready)
 	offMutex     = unsafe.Offsetof(layout.QueueSignalled{}.Mutex)
 	offPad1      = unsafe.Offsetof(layout.Queue{}.Pad1)

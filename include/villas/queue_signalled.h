@@ -11,7 +11,7 @@
 
 VILLAS_BEGIN_DECLS
 
-/** 392 bytes. Mutex and condition variable are process-shared. */
+/** 392 bytes on x86-64. Mutex and condition variable are process-shared. */
 struct queue_signalled {
 	struct queue queue;
 	pthread_cond_t ready;		/**< Signalled after each push. */

@@ -29,11 +29,11 @@ typedef pthread_barrier_t villas_barrier_t;
 typedef pthread_barrierattr_t villas_barrierattr_t;
 #else
 typedef union {
-	char size[32];
+	char size[__SIZEOF_PTHREAD_BARRIER_T];
 	long int align;
 } villas_barrier_t;
 typedef union {
-	char size[4];
+	char size[__SIZEOF_PTHREAD_BARRIERATTR_T];
 	int align;
 } villas_barrierattr_t;
 #endif
@@ -44,7 +44,7 @@ union shmem_queue {
 	struct queue_signalled qs;
 };
 
-/** What node and external program share. 1208 bytes, at offset 80 of the region. */
+/** What node and external program share. 1208 bytes on x86-64, at offset 80 of the region. */
 struct shmem_shared {
 	size_t len;			/**< Bytes of the region. */
 	int polling;			/**< Readers poll; else they are woken. */

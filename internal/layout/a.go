@@ -78,8 +78,8 @@ type Queue struct {
 // QueueSignalled is struct queue_signalled, and the size of union shmem_queue.
 type QueueSignalled struct {
 	Queue Queue
-	Ready [48]byte // pthread_cond_t
-	Mutex [40]byte // pthread_mutex_t
+	Ready [condSize]byte  // pthread_cond_t
+	Mutex [mutexSize]byte // pthread_mutex_t
 }
 
 // Pool is struct pool.
@@ -102,9 +102,8 @@ type Shared struct {
 	In          QueueSignalled // external program to node
 	Out         QueueSignalled // node to external program
 	Pool        Pool
-	StartBar    [32]byte // pthread_barrier_t
-	StartAttr   int32    // pthread_barrierattr_t
-	_           int32
+	StartBar    [barrierSize]byte     // pthread_barrier_t
+	StartAttr   [barrierattrSize]byte // pthread_barrierattr_t
 	NodeStopped uint64
 	ExtStopped  uint64
 }

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package layout
+
+// Bytes of glibc's pthread objects, which lie in the structures: they differ from
+// machine to machine, and the layout with them.
+const (
+	mutexSize       = 40
+	condSize        = 48
+	barrierSize     = 32
+	barrierattrSize = 4
+)
