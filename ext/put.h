@@ -6,8 +6,10 @@
 
 #include "leaf.h"
 
-/* Yields before a release no longer waits for a thread that does not finish its allocation. */
-#define VX_RELEASE_YIELDS 200
+/* Yields before a release no longer waits for a thread that does not finish its allocation. Few: where that is the
+ * thread which a signal handler has interrupted, a handler that takes longer than the signal's period never lets it go
+ * on. */
+#define VX_RELEASE_YIELDS 10
 
 VX_HIDDEN void vx_release(struct sample *s);
 

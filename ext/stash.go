@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"github.com/villas-ext/villas-ext/internal/word"
+	"github.com/villas-ext/villas-ext/pool"
 )
 
 // The stash keeps blocks whose place in their pool's queue is taken by an
@@ -75,7 +76,11 @@ func emptyStash(start, size uintptr) {
 			continue
 		}
 		adjust(^uint32(0))
-		if s-start >= size && sampleRelease(s) == 0 {
+		if s-start < size {
+			continue
+		}
+		var own pool.View
+		if p := homeOf(s, &own); p != nil && !p.Release(s) { // a single look: it is likely as before
 			keep(s)
 		}
 	}

@@ -23,6 +23,11 @@ func TestTheLibraryIsAQuietGuest(t *testing.T) {
 			}
 		})
 	}
+	// A signal every 30 us: the handler must get done in that time, also where it
+	// has interrupted an allocation.
+	t.Run("signal_handler, often", func(t *testing.T) {
+		run(t, nil, compile(t, "gcc", "host/signal_handler.c"), "30")
+	})
 	t.Run("data_symbols, not position independent", func(t *testing.T) {
 		run(t, nil, compile(t, "gcc", "host/data_symbols.c", "-no-pie", "-fno-pie"))
 	})

@@ -26,10 +26,11 @@ static void tick(int sig)
 	ticks++;
 }
 
-int main(void)
+int main(int argc, char *argv[])
 {
 	struct sigaction action;
-	struct itimerval every = { { 0, 100 }, { 0, 100 } };
+	int period = argc > 1 ? atoi(argv[1]) : 100;
+	struct itimerval every = { { 0, period }, { 0, period } };
 	struct sample *smps[16];
 
 	bounded();
