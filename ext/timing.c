@@ -51,7 +51,7 @@ VX_EXPORT struct timespec time_diff(const struct timespec *start, const struct t
 VX_OLD_NAME(time_to_double);
 VX_EXPORT double time_to_double(const struct timespec *ts)
 {
-	return (double) ts->tv_sec + (double) ts->tv_nsec * 1e-9;
+	return (double) ts->tv_sec + (double) ts->tv_nsec / 1e9;
 }
 
 VX_OLD_NAME(time_delta);
