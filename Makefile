@@ -38,8 +38,13 @@ $(LIB): Makefile $(GO_SRC) $(EXT_SRC) | needs-build
 	ln -sf $(SONAME) $(BUILD)/libvillas-ext.so
 	@rm -f $(BUILD)/$(SONAME).new.h $(BUILD)/libvillas-ext.so.new.h
 
+# For arm64, where the tests run it under qemu-user. Elsewhere: make CC=aarch64-linux-gnu-gcc GOARCH=arm64 BUILD=...
+ARM64 := $(BUILD)/arm64/$(SONAME)
+$(ARM64): Makefile $(GO_SRC) $(EXT_SRC) | needs-test
+	GOARCH=arm64 $(MAKE) --no-print-directory CC=aarch64-linux-gnu-gcc BUILD=$(BUILD)/arm64 $@
+
 # Every test. Long ones have targets of their own.
-test: all needs-test  ## run all tests
+test: all needs-test $(ARM64)  ## run all tests
 	$(GO) vet ./...
 	VILLAS_EXT_BUILD=$(abspath $(BUILD)) $(GO) test -timeout 20m ./...
 	CGO_ENABLED=1 $(GO) test -race ./internal/... ./memory ./pool ./queue ./sample ./shmem ./node
@@ -73,11 +78,13 @@ uninstall:  ## remove what install put there
 	rm -rf $(DEST)/include/villas $(DEST)/share/villas-ext
 
 # What the tests need beside Go, gcc and make, as COMMAND:PACKAGE of Debian. As root apt installs what is missing.
-TOOLS := g++:g++ clang:clang clang++:clang valgrind:valgrind cmake:cmake python3:python3 pkg-config:pkg-config objdump:binutils
+TOOLS := g++:g++ clang:clang clang++:clang valgrind:valgrind cmake:cmake python3:python3 pkg-config:pkg-config objdump:binutils \
+	qemu-aarch64:qemu-user aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu aarch64-linux-gnu-g++:g++-aarch64-linux-gnu
 needs-test:
 	@missing=; for t in $(TOOLS); do command -v $${t%%:*} >/dev/null || missing="$$missing $${t##*:}"; done; \
 	echo 'int main(void) { return 0; }' > $(BUILD)/probe.c; \
 	$(CC) -fsanitize=thread $(BUILD)/probe.c -o $(BUILD)/probe 2>/dev/null || missing="$$missing gcc"; \
+	aarch64-linux-gnu-gcc $(BUILD)/probe.c -o $(BUILD)/probe 2>/dev/null || missing="$$missing libc6-dev-arm64-cross"; \
 	test -z "$$missing" && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; \

@@ -49,12 +49,18 @@ var built sync.Map // of *sync.Once by program
 // library and returns the program. The same build is made once.
 func compile(t testing.TB, cc, source string, flags ...string) string {
 	t.Helper()
+	return compileAgainst(t, buildDir, cc, source, flags...)
+}
+
+// compileAgainst is compile against the library in the folder lib.
+func compileAgainst(t testing.TB, lib, cc, source string, flags ...string) string {
+	t.Helper()
 	src := filepath.Join(root, "tests", "c", source)
 	out := filepath.Join(scratch(t), strings.NewReplacer("/", "_", " ", "", "-", "", ",", "", "=", "").Replace(cc+source+strings.Join(flags, "")))
 	once, _ := built.LoadOrStore(out, new(sync.Once))
 	once.(*sync.Once).Do(func() {
 		args := append(strings.Fields(cc)[1:], "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-I", filepath.Join(root, "include"), src, "-o", out)
-		args = append(args, "-L", buildDir, "-lvillas-ext", "-Wl,-rpath,"+buildDir, "-pthread", "-ldl", "-lm")
+		args = append(args, "-L", lib, "-lvillas-ext", "-Wl,-rpath,"+lib, "-pthread", "-ldl", "-lm")
 		args = append(args, flags...)
 		if b, err := exec.Command(strings.Fields(cc)[0], args...).CombinedOutput(); err != nil {
 			t.Errorf("%s %s: %v\n%s", cc, strings.Join(args, " "), err, b)

@@ -12,9 +12,9 @@ import (
 )
 
 // disassemble returns the instructions of each function of the library.
-func disassemble(t testing.TB, lib string) map[string][]string {
+func disassemble(t testing.TB, objdump, lib string) map[string][]string {
 	t.Helper()
-	out, err := exec.Command("objdump", "-d", "--no-show-raw-insn", lib).Output()
+	out, err := exec.Command(objdump, "-d", "--no-show-raw-insn", lib).Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,17 +46,36 @@ func leafNames(t testing.TB) (names []string) {
 	return names
 }
 
+// machine is what a leaf of one architecture must keep to, in objdump's words.
+type machine struct {
+	objdump   string
+	callTo    *regexp.Regexp // a call, or a jump, to a function by name
+	indirect  *regexp.Regexp // the same through a pointer
+	forbidden *regexp.Regexp // the goroutine's register, and thread local storage
+}
+
 var (
-	callTo    = regexp.MustCompile(`^(?:call|jmp)\s+[0-9a-f]+ <([^>+]+)`)
-	indirect  = regexp.MustCompile(`^(?:call|jmp)\s+\*`)
-	goroutine = regexp.MustCompile(`%r14\b|%fs:`)
+	amd64 = machine{
+		objdump:   "objdump",
+		callTo:    regexp.MustCompile(`^(?:call|jmp)\s+[0-9a-f]+ <([^>+]+)`),
+		indirect:  regexp.MustCompile(`^(?:call|jmp)\s+\*`),
+		forbidden: regexp.MustCompile(`%r14\b|%fs:`),
+	}
+	arm64 = machine{
+		objdump:   "aarch64-linux-gnu-objdump",
+		callTo:    regexp.MustCompile(`^bl?\s+[0-9a-f]+ <([^>+]+)`),
+		indirect:  regexp.MustCompile(`^blr?\s+x`),
+		forbidden: regexp.MustCompile(`\b[wx](?:18|28)\b|tpidr`),
+	}
 )
 
 // A leaf, and all that it calls, reaches nothing in the runtime, calls nothing
-// through a pointer and never looks at the goroutine (r14, or thread local
+// through a pointer and never looks at the goroutine (r14 or x28, or thread local
 // storage).
-func TestLeavesArePure(t *testing.T) {
-	functions := disassemble(t, library())
+func TestLeavesArePure(t *testing.T) { testLeavesArePure(t, amd64, library()) }
+
+func testLeavesArePure(t *testing.T, m machine, lib string) {
+	functions := disassemble(t, m.objdump, lib)
 	seen := map[string]bool{}
 	var visit func(name, path string)
 	visit = func(name, path string) {
@@ -69,15 +88,15 @@ func TestLeavesArePure(t *testing.T) {
 			t.Errorf("%s: not in the library", path)
 		}
 		for _, insn := range code {
-			switch m := callTo.FindStringSubmatch(insn); {
-			case m != nil && m[1] == name:
-			case m != nil && strings.HasPrefix(m[1], "runtime."):
-				t.Errorf("%s calls %s", path, m[1])
-			case m != nil:
-				visit(m[1], path+" > "+m[1])
-			case indirect.MatchString(insn):
+			switch to := m.callTo.FindStringSubmatch(insn); {
+			case to != nil && to[1] == name:
+			case to != nil && strings.HasPrefix(to[1], "runtime."):
+				t.Errorf("%s calls %s", path, to[1])
+			case to != nil:
+				visit(to[1], path+" > "+to[1])
+			case m.indirect.MatchString(insn):
 				t.Errorf("%s calls through a pointer: %s", path, insn)
-			case goroutine.MatchString(insn):
+			case m.forbidden.MatchString(insn):
 				t.Errorf("%s looks at the goroutine: %s", path, insn)
 			}
 		}

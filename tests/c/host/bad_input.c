@@ -50,7 +50,8 @@ static void with_content(const char *name, const char *bytes, size_t n, int err)
 
 int main(void)
 {
-	char name[64], longname[400], path[4096], golden[12680], bytes[12680];
+	static char golden[REGION_32_4] __attribute__((aligned(64)));
+	char name[64], longname[400], bytes[sizeof(golden)];
 	struct sample *s, *none[2] = { NULL, NULL };
 	struct shmem_node_options o = SHMEM_NODE_OPTIONS_INIT;
 	struct queue q;
@@ -59,12 +60,8 @@ int main(void)
 
 	bounded();
 	strcpy(name, region_name());
-	snprintf(path, sizeof(path), "%s/a-32-4-polling.bin", getenv("GOLDEN"));
-	FILE *f = fopen(path, "r");
-	CHECK(f && fread(golden, 1, sizeof(golden), f) == sizeof(golden));
-	fclose(f);
-	CHECK(shmem_total_size(2, 2, 1) == 3080);	/* the library is up */
-	int fds = entries("/proc/self/fd", 0), maps = entries("/proc/self/maps", 1);
+	lay_out(golden, 1);
+		int fds = entries("/proc/self/fd", 0), maps = entries("/proc/self/maps", 1);
 
 	/* Names. */
 	refused(NULL, EINVAL);
@@ -87,7 +84,7 @@ int main(void)
 	with_content(name, bytes, sizeof(bytes), EPROTO);
 	with_content(name, golden, 6000, EBADMSG);
 	memcpy(bytes, golden, sizeof(bytes));
-	memset(bytes + 80 + 1152, 0, 32);
+	memset(bytes + 80 + offsetof(struct shmem_shared, start_bar), 0, sizeof(pthread_barrier_t));
 	with_content(name, bytes, sizeof(bytes), EBADMSG);	/* a zeroed barrier */
 	memcpy(bytes, golden, sizeof(bytes));
 	bytes[80 + 104 + 6] = 1;

@@ -73,7 +73,6 @@ static void cancel(void *(*blocked)(void *))
 
 int main()
 {
-	char bytes[12680];
 	struct sample *s, *many[64];
 
 	alarm(50);
@@ -95,18 +94,14 @@ int main()
 	}
 
 	// A region of the reference whose node never comes to the barrier.
-	char path[4096];
-	snprintf(path, sizeof(path), "%s/a-32-4-signalled.bin", getenv("GOLDEN"));
-	FILE *f = fopen(path, "r");
-	CHECK(f && fread(bytes, 1, sizeof(bytes), f) == sizeof(bytes));
-	fclose(f);
 	strcpy(legacy, region_name());
 	int fd = shm_open(legacy, O_RDWR | O_CREAT, 0600);
-	CHECK(fd >= 0 && write(fd, bytes, sizeof(bytes)) == sizeof(bytes));
+	CHECK(fd >= 0 && ftruncate(fd, REGION_32_4) == 0);
+	void *base = mmap(nullptr, REGION_32_4, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	struct shmem_shared *theirs = lay_out(base, 0);
 	cancel(open_legacy);
 	cancel(open_legacy);
-	char *base = static_cast<char *>(mmap(nullptr, sizeof(bytes), PROT_READ, MAP_SHARED, fd, 0));
-	CHECK(*reinterpret_cast<unsigned *>(base + 80 + 1152) == 0);	// nobody is left at the barrier
+	CHECK(*reinterpret_cast<unsigned *>(&theirs->start_bar) == 0);	// nobody is left at the barrier
 	shm_unlink(legacy);
 
 	CHECK(queue_signalled_init(&qs, 4, &memtype_heap) == 0);

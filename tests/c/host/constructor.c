@@ -14,6 +14,6 @@ __attribute__((constructor)) static void construct(void)
 
 int main(void)
 {
-	CHECK(early == 12680 && !opened);
+	CHECK(early == REGION_32_4 && !opened);
 	return 0;
 }

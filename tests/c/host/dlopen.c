@@ -21,7 +21,7 @@ static void *use(void *flags)
 	int (*pull)(struct queue *, void **) = (int (*)(struct queue *, void **)) dlsym(lib, "queue_pull");
 	struct memtype *heap = dlsym(lib, "memtype_heap");
 	CHECK(size && open && init && push && pull && heap);
-	CHECK(size(32, 32, 4) == 12680);
+	CHECK(size(32, 32, 4) == REGION_32_4);
 	CHECK(open("/villas-test-there-is-none", NULL) == NULL && errno == ENOENT);
 
 	struct queue q;

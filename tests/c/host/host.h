@@ -22,6 +22,13 @@
 	} \
 } while (0)
 
+/* Bytes of a region with queues of 32 and samples of 4 values. The pthread objects in it are larger on arm64. */
+#if defined(__x86_64__)
+#define REGION_32_4 12680
+#else
+#define REGION_32_4 12696
+#endif
+
 static inline const char *region_name(void)
 {
 	static char name[64];
@@ -41,6 +48,24 @@ static inline struct shmem_node *new_node(const char *name, int polling)
 	node = shmem_node_create(name, &o);
 	CHECK(node != NULL);
 	return node;
+}
+
+/* The region of REGION_32_4 zeroed bytes at base as the original's node-type made it, from the library's own calls. */
+static inline struct shmem_shared *lay_out(void *base, int polling)
+{
+	struct memtype *manager = memtype_managed_init(base, REGION_32_4);
+
+	CHECK(manager == base);
+	struct shmem_shared *shm = (struct shmem_shared *) memory_alloc(manager, sizeof(*shm));
+	CHECK((char *) shm == (char *) base + 80);
+	shm->len = REGION_32_4;
+	shm->polling = polling;
+	CHECK(queue_signalled_init(&shm->in.qs, 32, manager) == 0 && queue_signalled_init(&shm->out.qs, 32, manager) == 0);
+	CHECK(pool_init(&shm->pool, 64, SAMPLE_LEN(4), manager) == 0);
+	pthread_barrierattr_init(&shm->start_attr);
+	pthread_barrierattr_setpshared(&shm->start_attr, PTHREAD_PROCESS_SHARED);
+	pthread_barrier_init(&shm->start_bar, &shm->start_attr, 2);
+	return shm;
 }
 
 /* The external program: give back what comes until the node stops. */

@@ -5,8 +5,14 @@
 
 #include "../host/host.h"
 
+#if defined(__x86_64__)
+#define SAVED 6			/* rbx rbp r12 r13 r14 r15 */
+#else
+#define SAVED 19		/* x19 to x29, d8 to d15 */
+#endif
+
 typedef struct {
-	uint64_t before[6], after[6];	/* rbx rbp r12 r13 r14 r15 */
+	uint64_t before[SAVED], after[SAVED];
 	uint64_t frame[32];
 	long result;
 } canary;
@@ -33,10 +39,33 @@ __asm__(
 	"mov %rax, 352(%rdi)\n"
 	"pop %r15\npop %r14\npop %r13\npop %r12\npop %rbp\npop %rbx\nret\n"
 	".size call_with, . - call_with\n");
-long call_with(canary *, void *function, void *a, void *b, void *c);
+#elif defined(__aarch64__)
+#define EACH_SAVED(how) \
+	how " x19, x20, [x9]\n" how " x21, x22, [x9, #16]\n" how " x23, x24, [x9, #32]\n" how " x25, x26, [x9, #48]\n" \
+	how " x27, x28, [x9, #64]\n"
+#define EACH_FLOAT(how) \
+	how " d8, d9, [x9, #88]\n" how " d10, d11, [x9, #104]\n" how " d12, d13, [x9, #120]\n" how " d14, d15, [x9, #136]\n"
+__asm__(
+	".text\n.globl call_with\n.type call_with,@function\ncall_with:\n"
+	"sub sp, sp, #432\n"		/* 256 of pattern, 152 of saved registers, x0, x30 */
+	"str x0, [sp, #408]\nstr x30, [sp, #416]\n"
+	"add x9, sp, #256\n" EACH_SAVED("stp") "str x29, [x9, #80]\n" EACH_FLOAT("stp")
+	"mov x9, x0\n" EACH_SAVED("ldp") "ldr x29, [x9, #80]\n" EACH_FLOAT("ldp")
+	"ldr x10, =0x5a5a5a5a5a5a5a5a\nmov x11, #0\n"
+	"1: add x12, x10, x11\nstr x12, [sp, x11, lsl #3]\nadd x11, x11, #1\ncmp x11, #32\nb.ne 1b\n"
+	"mov x10, x1\nmov x0, x2\nmov x1, x3\nmov x2, x4\n"
+	"blr x10\n"
+	"ldr x10, [sp, #408]\nstr x0, [x10, #560]\n"
+	"add x9, x10, #152\n" EACH_SAVED("stp") "str x29, [x9, #80]\n" EACH_FLOAT("stp")
+	"mov x11, #0\nadd x13, x10, #304\n"
+	"2: ldr x12, [sp, x11, lsl #3]\nstr x12, [x13, x11, lsl #3]\nadd x11, x11, #1\ncmp x11, #32\nb.ne 2b\n"
+	"add x9, sp, #256\n" EACH_SAVED("ldp") "ldr x29, [x9, #80]\n" EACH_FLOAT("ldp")
+	"ldr x30, [sp, #416]\nadd sp, sp, #432\nret\n"
+	".size call_with, . - call_with\n");
 #else
 #error "write call_with for this machine"
 #endif
+long call_with(canary *, void *function, void *a, void *b, void *c);
 
 static int calls;
 
@@ -44,10 +73,10 @@ static long call(const char *name, void *function, void *a, void *b, void *c)
 {
 	canary k;
 
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < SAVED; i++)
 		k.before[i] = 0x1111111111111111u * (unsigned) (i + 1) ^ (uint64_t) calls;
 	call_with(&k, function, a, b, c);
-	for (int i = 0; i < 6; i++) {
+	for (int i = 0; i < SAVED; i++) {
 		if (k.after[i] != k.before[i]) {
 			fprintf(stderr, "%s: callee-saved register %d is %llx, was %llx\n", name, i,
 				(unsigned long long) k.after[i], (unsigned long long) k.before[i]);
@@ -91,7 +120,7 @@ int main(void)
 		CHECK(CALL(queue_push_many, &q, s, (long) n) == n && CALL(queue_available, &q, 0, 0) == n);
 		CHECK(CALL(queue_pull_many, &q, out, 64L) == n);
 		CHECK((int) CALL(sample_put_many, s, (long) n, 0) == 0 && (int) CALL(sample_put_many, s, (long) n, 0) == n);
-		CHECK(CALL(shmem_total_size, 32L, 32L, 4L) == 12680);
+		CHECK(CALL(shmem_total_size, 32L, 32L, 4L) == REGION_32_4);
 		CHECK((int) CALL(sample_put, s[0], 0, 0) == -1 && (int) CALL(queue_push, NULL, NULL, 0) == -1);
 	}
 	CHECK(queue_available(&own.queue) == 64 && queue_available(&shmem_node_pool(node)->queue) == 128);
