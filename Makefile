@@ -104,8 +104,8 @@ help:  ## list the targets
 RATE  ?= 0
 LIMIT ?= 200000
 run: all  ## send a real file's samples to the C example and back, check each, print latencies
-	$(BUILD)/villas-shmem node etc/shmem.conf --in tests/data/mixed.villas --limit $(LIMIT) --rate $(RATE)
-	$(BUILD)/villas-shmem node etc/shmem.conf --in tests/data/mixed.villas --limit 3000 --rate 1000
+	$(BUILD)/villas-shmem node etc/shmem.conf --in tests/data/mixed.villas --rate 1000 --out $(BUILD)/returned.villas
+	$(BUILD)/villas-shmem node etc/shmem.conf --in tests/data/mixed.villas --loop --limit $(LIMIT) --rate $(RATE) --out $(BUILD)/returned.villas
 
 $(BUILD)/%: examples/%/*.c $(LIB)
 	$(CC) $(CFLAGS) -Wall -Wextra -Iinclude $(filter %.c,$^) -o $@ -L$(BUILD) -lvillas-ext -Wl,-rpath,'$$ORIGIN'

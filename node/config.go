@@ -49,6 +49,23 @@ func (c *Config) Size() uint64 {
 	return shmem.TotalSize(uint64(c.QueueLen), uint64(c.QueueLen), uint64(c.SampleLen))
 }
 
+// check reports what is wrong with settings that did not come from a file.
+func (c *Config) check() error {
+	var wrong []error
+	if text := wrongName(c.Name); text != "" {
+		wrong = append(wrong, fmt.Errorf("name: %s", text))
+	}
+	if c.QueueLen < 1 || c.SampleLen < 0 || c.Size() == 0 {
+		wrong = append(wrong, fmt.Errorf("queuelen, samplelen: a region for %d samples of %d values is impossible", c.QueueLen, c.SampleLen))
+	}
+	for i, arg := range c.Exec {
+		if strings.Contains(arg, "\x00") || i == 0 && arg == "" {
+			wrong = append(wrong, fmt.Errorf("exec: element %d is %q", i+1, arg))
+		}
+	}
+	return errors.Join(wrong...)
+}
+
 // A File is what a configuration file says.
 type File struct {
 	Nodes    []Config // of type shmem, one at least
@@ -288,18 +305,25 @@ func (r *reader) object(s conf.Setting) string {
 	if !r.is(s, conf.String, "a string") {
 		return ""
 	}
-	name := s.Value.Text
+	if wrong := wrongName(s.Value.Text); wrong != "" {
+		r.fault(s, "%s", wrong)
+	}
+	return s.Value.Text
+}
+
+// wrongName says what is wrong with the name of an object, if something is.
+func wrongName(name string) string {
 	switch {
 	case !strings.HasPrefix(name, "/") || len(name) < 2:
-		r.fault(s, "must start with '/' and go on, is %q", name)
+		return fmt.Sprintf("must start with '/' and go on, is %q", name)
 	case strings.Contains(name[1:], "/"):
-		r.fault(s, "must have no second '/', is %q", name)
+		return fmt.Sprintf("must have no second '/', is %q", name)
 	case strings.Contains(name, "\x00") || name == "/." || name == "/..":
-		r.fault(s, "must be a file's name behind the '/', is %q", name)
+		return fmt.Sprintf("must be a file's name behind the '/', is %q", name)
 	case len(name) > 256:
-		r.fault(s, "must be at most 255 bytes behind the '/', is %d", len(name)-1)
+		return fmt.Sprintf("must be at most 255 bytes behind the '/', is %d", len(name)-1)
 	}
-	return name
+	return ""
 }
 
 func (r *reader) integer(s conf.Setting, low, high int64) int {

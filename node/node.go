@@ -1,113 +1,245 @@
 // SPDX-License-Identifier: Apache-2.0
 
+// Package node is the shmem node-type: its configuration, its life, and the
+// external program that it may start.
+//
+//	file, err := node.Load("shmem.conf")
+//	...
+//	n := node.New(file.Nodes[0], node.Options{})
+//	if err := n.Start(); err != nil {
+//		return err
+//	}
+//	defer n.Stop()
+//	if err := n.Accept(ctx); err != nil {
+//		return err
+//	}
+//	k, err := n.ReadContext(ctx, samples) // and all else of shmem.Node
 package node
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
-	"os/exec"
-	"syscall"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/villas-ext/villas-ext/shmem"
 )
 
-// killAfter is how long a program that was told to end (SIGTERM) may take.
-const killAfter = 2 * time.Second
+// State is how far a node has come.
+type State uint32
 
-// A Node is a running shmem node: its region, and the external program that its
-// configuration started.
+// The states of a node, in the order in which it goes through them; from
+// connected it may return to started.
+const (
+	Parsed    State = iota // its settings are known
+	Checked                // and sound
+	Started                // the region exists, the command of exec runs, no program is attached
+	Connected              // a program is attached
+	Stopped                // the region is gone
+)
+
+func (s State) String() string {
+	return [...]string{"parsed", "checked", "started", "connected", "stopped"}[s]
+}
+
+// Options are options of [New]; the zero value is the usual.
+type Options struct {
+	Log     *slog.Logger  // nil: slog.Default()
+	Output  *os.File      // standard output and error of the command of exec; nil: os.Stderr
+	Grace   time.Duration // between SIGTERM and SIGKILL for that command; 0: 2 s
+	Restart bool          // start that command again when it has ended and Accept waits for a program
+}
+
+// A Node is a shmem node: a region, and the external program that its
+// configuration says. Methods of [shmem.Node] may be used from Start to Stop.
 type Node struct {
 	*shmem.Node
-	log   *slog.Logger
-	cmd   *exec.Cmd
-	ended chan struct{} // closed when the program has ended; nil without one
-	exit  error
+	config  Config
+	options Options
+	log     *slog.Logger
+	state   atomic.Uint32
+
+	mu      sync.Mutex // guards command
+	command *command   // of exec, the latest; nil without one
 }
 
-// Start creates the region, starts the program that exec names and waits until it
-// (or any other program) is attached. When ctx ends before, when the program
-// cannot be started or ends early, the region is removed.
-func Start(ctx context.Context, c Config, log *slog.Logger) (*Node, error) {
-	region, err := shmem.Create(c.Name, c.Region())
-	if err != nil {
-		return nil, err
+const (
+	defaultGrace = 2 * time.Second
+	restartPause = time.Second // from the end of a command to its next start
+)
+
+// New makes a node of parsed settings.
+func New(c Config, o Options) *Node {
+	if o.Log == nil {
+		o.Log = slog.Default()
 	}
-	n := &Node{Node: region, log: log}
-	log.Info("region created", "name", c.Name, "queuelen", c.QueueLen, "samplelen", c.SampleLen, "polling", c.Polling)
-	if err := n.spawn(c.Exec); err != nil {
-		region.Close()
-		return nil, fmt.Errorf("exec: start %q: %w (check the path, and that it is executable)", c.Exec[0], err)
+	if o.Output == nil {
+		o.Output = os.Stderr
 	}
-	waiting, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	if n.ended != nil {
-		go func() {
-			select {
-			case <-n.ended:
-				cancel(fmt.Errorf("exec: %q ended before it opened the region: %w", c.Exec[0], n.exit))
-			case <-waiting.Done():
-			}
-		}()
+	if o.Grace == 0 {
+		o.Grace = defaultGrace
 	}
-	if err := region.Accept(waiting); err != nil {
-		if cause := context.Cause(waiting); cause != nil {
-			err = cause
-		}
-		n.Stop()
-		return nil, err
+	log := o.Log
+	if c.Node != "" {
+		log = log.With("node", c.Node)
 	}
-	log.Info("program attached", "name", c.Name)
-	return n, nil
+	return &Node{config: c, options: o, log: log}
 }
 
-// errExitedCleanly is what is reported of a program that ended with status 0.
-var errExitedCleanly = errors.New("exit status 0")
-
-func (n *Node) spawn(argv []string) error {
-	if len(argv) == 0 {
-		return nil
+// State returns how far the node has come.
+func (n *Node) State() State {
+	s := State(n.state.Load())
+	if s == Started && n.Attached() {
+		return Connected
 	}
-	n.cmd = exec.Command(argv[0], argv[1:]...)
-	n.cmd.Stdout, n.cmd.Stderr = os.Stdout, os.Stderr
-	if err := n.cmd.Start(); err != nil {
-		n.cmd = nil
+	return s
+}
+
+// Config returns the node's settings.
+func (n *Node) Config() Config { return n.config }
+
+// Check reports all that is wrong with the settings, as for settings in a file.
+func (n *Node) Check() error {
+	err := n.config.check()
+	if err == nil {
+		n.state.CompareAndSwap(uint32(Parsed), uint32(Checked))
+	}
+	return err
+}
+
+// Start checks the settings, creates the region, in place of one that a dead node
+// left, and starts the command of exec. If that cannot be started the region is
+// removed. Errors are those of [shmem.Create] and [exec.Cmd.Start].
+func (n *Node) Start() error {
+	if err := n.Check(); err != nil {
 		return err
 	}
-	n.log.Info("program started", "command", argv[0], "pid", n.cmd.Process.Pid)
-	n.ended = make(chan struct{})
+	region, err := shmem.Create(n.config.Name, n.config.Region())
+	if err != nil {
+		return err
+	}
+	n.Node = region
+	n.log.Info("region created", "name", n.config.Name, "queuelen", n.config.QueueLen, "samplelen", n.config.SampleLen,
+		"polling", n.config.Polling)
+	if err := n.spawn(); err != nil {
+		region.Close()
+		return err
+	}
+	n.state.Store(uint32(Started))
+	return nil
+}
+
+// spawn starts the command of exec, if there is one.
+func (n *Node) spawn() error {
+	if len(n.config.Exec) == 0 {
+		return nil
+	}
+	c, err := start(n.config.Exec, n.options.Output)
+	if err != nil {
+		return fmt.Errorf("exec: start %q: %w (check the path, and that it is executable)", n.config.Exec[0], err)
+	}
+	n.log.Info("command started", "command", n.config.Exec[0], "pid", c.Process.Pid)
+	n.mu.Lock()
+	n.command = c
+	n.mu.Unlock()
 	go func() {
-		if n.exit = n.cmd.Wait(); n.exit == nil {
-			n.exit = errExitedCleanly
-		}
-		n.log.Info("program ended", "pid", n.cmd.Process.Pid, "status", n.cmd.ProcessState.String())
-		close(n.ended)
+		<-c.ended
+		n.log.Info("command ended", "command", n.config.Exec[0], "pid", c.Process.Pid, "status", c.ProcessState.String())
+		n.ProgramEnded()
 	}()
 	return nil
 }
 
-// Stop tells the program that the node stops, removes the region, and ends a
-// program of exec that does not end by itself: SIGTERM, then SIGKILL.
+func (n *Node) running() *command {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.command
+}
+
+// Accept waits until a program is attached, at once if one is; see
+// [shmem.Node.Accept]. When the command of exec has ended and nobody is attached,
+// it is started again, or, without the option Restart, that is an error: at once
+// when the command failed, after the grace time when it ended with status 0, since
+// it may have left the program running behind it.
+func (n *Node) Accept(ctx context.Context) error {
+	waiting, cancel := context.WithCancelCause(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		if err := n.watch(waiting); err != nil {
+			cancel(err)
+		}
+	}()
+	err := n.Node.Accept(waiting)
+	if err != nil && context.Cause(waiting) != nil && ctx.Err() == nil {
+		err = context.Cause(waiting)
+	}
+	cancel(nil)
+	<-watched
+	if err != nil {
+		return err
+	}
+	n.log.Info("program attached", "name", n.config.Name, "legacy", n.Legacy())
+	return nil
+}
+
+// watch looks after the command while Accept waits for a program, and returns why
+// that wait is in vain, or nil when it is over.
+func (n *Node) watch(waiting context.Context) error {
+	for c := n.running(); c != nil; c = n.running() {
+		select {
+		case <-waiting.Done():
+			return nil
+		case <-c.ended:
+		}
+		pause := restartPause
+		switch {
+		case n.options.Restart:
+		case c.exit != nil:
+			return fmt.Errorf("exec: %q ended before a program opened the region: %w", n.config.Exec[0], c.exit)
+		default:
+			pause = n.options.Grace
+		}
+		select {
+		case <-waiting.Done():
+			return nil
+		case <-time.After(pause):
+		}
+		if !n.options.Restart {
+			return fmt.Errorf("exec: %q ended with status 0 and left no program that opened the region within %v", n.config.Exec[0], pause)
+		}
+		if err := n.spawn(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Stop tells the program that the node stops, wakes it, removes the region, and
+// ends the command of exec if it does not end by itself: SIGTERM, then SIGKILL
+// after the grace time.
 func (n *Node) Stop() error {
-	err := n.Close()
-	if n.ended == nil {
-		return err
+	if n.Node == nil || !n.state.CompareAndSwap(uint32(Started), uint32(Stopped)) {
+		return os.ErrClosed
 	}
-	select {
-	case <-n.ended:
-		return err
-	case <-time.After(killAfter / 10):
-		n.cmd.Process.Signal(syscall.SIGTERM)
+	err := n.Node.Close()
+	if c := n.running(); c != nil && !c.end(n.options.Grace) {
+		n.log.Warn("command killed: it did not end on SIGTERM", "command", n.config.Exec[0], "pid", c.Process.Pid, "after", n.options.Grace)
 	}
-	select {
-	case <-n.ended:
-	case <-time.After(killAfter):
-		n.log.Warn("program killed", "pid", n.cmd.Process.Pid)
-		n.cmd.Process.Kill()
-		<-n.ended
-	}
+	n.log.Info("region removed", "name", n.config.Name)
 	return err
+}
+
+// Close is [Node.Stop].
+func (n *Node) Close() error { return n.Stop() }
+
+// Gone reports whether err, from a read or a write, says that the program went
+// away: Accept waits for the next.
+func Gone(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, shmem.ErrPeerDied)
 }

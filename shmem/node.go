@@ -272,6 +272,24 @@ func (n *Node) Legacy() bool {
 	return m != nil && m.legacy.Load()
 }
 
+// ProgramEnded tells the node that the process which it may take for the program
+// has ended. A program of ours is known to be gone by its lock, one that knows
+// only the original's protocol by this, unless a process is seen to map the region.
+func (n *Node) ProgramEnded() {
+	m, err := n.enter()
+	if err != nil {
+		return
+	}
+	defer m.leave()
+	if !m.legacy.Load() {
+		return
+	}
+	if others, _ := liveness.Mapped(m.st.Dev, m.st.Ino); others == 0 {
+		m.dead.Store(true)
+		m.wakeReader(&m.In)
+	}
+}
+
 // renew puts a fresh region in the place of old, whose program has gone.
 func (n *Node) renew(old *mapping) error {
 	n.stopWaking()

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -98,9 +99,27 @@ var limit = func() time.Duration {
 // process is a program that a test started.
 type process struct {
 	*exec.Cmd
-	out    bytes.Buffer
+	out    output
 	cancel context.CancelFunc
 	ctx    context.Context
+}
+
+// output is what a program printed, also while it runs.
+type output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
 }
 
 func start(t testing.TB, env []string, argv ...string) *process {
@@ -126,6 +145,12 @@ func (p *process) end() (string, error) {
 	}
 	p.cancel()
 	return p.out.String(), err
+}
+
+// soFar is what the program has printed, printed whether a pattern is in it.
+func (p *process) soFar() string { return p.out.String() }
+func (p *process) printed(pattern string) bool {
+	return regexp.MustCompile(pattern).MatchString(p.soFar())
 }
 
 // run runs a program to its end, which must be good.

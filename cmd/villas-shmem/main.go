@@ -46,9 +46,9 @@ func status(ctx context.Context, root *cobra.Command) int {
 	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
 	err := root.ExecuteContext(ctx)
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, syscall.EPIPE): // who reads our output has seen enough
 		return 0
-	case errors.Is(err, syscall.EPIPE): // who reads our output has seen enough
+	case ctx.Err() != nil && (errors.Is(err, context.Canceled) || err == context.Cause(ctx)): // told to end
 		return 0
 	}
 	if errors.As(err, new(node.Faults)) { // FILE:LINE first, as editors understand it
@@ -78,6 +78,8 @@ Exit status: 0 fine, 1 failed, 2 wrong use, 3 the other side went away.`,
 	root.AddCommand(
 		nodeCommand(),
 		checkCommand(),
+		pipeCommand(),
+		echoCommand(),
 	)
 	return root
 }
