@@ -40,6 +40,8 @@ struct vx_mapping {
 	_Atomic int fd;			/* of the object, to ask for the other side's lock; -1: none */
 	uint64_t device, inode;		/* what fd is: a program may close descriptors that are not its own */
 	void *hold;			/* the page that keeps our own lock */
+	void *held;			/* node: what blocks it holds, a byte each; NULL: none */
+	size_t held_size;
 	int owner;			/* process that opened; a forked child must not act for it */
 	_Atomic int met;		/* at the barrier */
 	_Atomic int peer;		/* process id of a peer without a lock; 0: never seen */
@@ -108,7 +110,8 @@ VX_DECLARE(long, region_enter, struct vx_mapping *m, uint32_t pid);
 VX_DECLARE(long, region_entered, struct vx_mapping *m);	/* 1 or 0 */
 VX_DECLARE(long, region_enter_legacy, struct vx_mapping *m);	/* 1 or 0 */
 VX_DECLARE(long, region_program, struct vx_mapping *m);	/* process id that a program of ours wrote */
-VX_DECLARE(long, pool_complete, struct vx_mapping *m);	/* 1: every block is free */
+VX_DECLARE(void, pool_note_held, struct vx_mapping *m, void *held);	/* a byte for each block, all zero */
+VX_DECLARE(long, pool_holds, struct vx_mapping *m);	/* 1: this process holds a block, as far as noted */
 VX_DECLARE(long, region_retire, struct vx_mapping *m);	/* the attach word that was there */
 
 /* Samples moved. In a signalled region channel_write adds VX_WAKE if a sleeping reader of ours must be woken, or

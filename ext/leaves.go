@@ -88,7 +88,8 @@ func init() {
 	table[C.VX_INDEX_shmem_total_size] = entry(shmemTotalSize)
 	table[C.VX_INDEX_pool_init] = entry(poolInit)
 	table[C.VX_INDEX_pool_destroy] = entry(poolDestroy)
-	table[C.VX_INDEX_pool_complete] = entry(poolComplete)
+	table[C.VX_INDEX_pool_note_held] = entry(poolNoteHeld)
+	table[C.VX_INDEX_pool_holds] = entry(poolHolds)
 	table[C.VX_INDEX_managed_init] = entry(managedInit)
 	table[C.VX_INDEX_managed_alloc] = entry(managedAlloc)
 	table[C.VX_INDEX_managed_free] = entry(managedFree)
@@ -130,7 +131,7 @@ func queuePush(q, p uintptr) int64 {
 	if v == nil || !r.region.Pool.Contains(p) {
 		return einval
 	}
-	return truth(v.Push(p))
+	return int64(r.region.Push(v, addr(&p), 1))
 }
 
 //go:nosplit
@@ -170,7 +171,7 @@ func queuePushMany(q, ps uintptr, n uint64) int64 {
 			return einval
 		}
 	}
-	return int64(v.PushMany(ps, n))
+	return int64(r.region.Push(v, ps, n))
 }
 
 //go:nosplit
@@ -191,7 +192,7 @@ func queuePullMany(q, dst uintptr, n uint64) int64 {
 	got, good := v.PullMany(dst, n), uint64(0)
 	for i := uint64(0); i < got; i++ {
 		p := word.Get64(dst + uintptr(i)*8)
-		if r.region.Pool.Contains(uintptr(p)) {
+		if r.region.Pool.Hold(uintptr(p)) {
 			word.Set64(dst+uintptr(good)*8, p)
 			good++
 		}
@@ -326,7 +327,7 @@ func samplePut(s uintptr) int64 {
 	if r == nil {
 		released = pool.ReleaseOwn(sample.PoolAddr(s), s)
 	} else {
-		released = r.region.Pool.Queue().Push(s)
+		released = r.region.Pool.Release(s)
 	}
 	if released || sampleRelease(s) != 0 {
 		return mindStash(0)
@@ -507,10 +508,11 @@ func poolDestroy(p, mem, buffer uintptr) uint64 {
 
 //go:nosplit
 //go:norace
-func poolComplete(m uintptr) int64 {
-	p := &at(m).region.Pool
-	return truth(p.Free() == p.Count())
-}
+func poolNoteHeld(m, held uintptr) { at(m).region.Pool.NoteHeld(held) }
+
+//go:nosplit
+//go:norace
+func poolHolds(m uintptr) int64 { return truth(at(m).region.Pool.Holds()) }
 
 //go:nosplit
 //go:norace

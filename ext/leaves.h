@@ -31,7 +31,8 @@
 	LEAF(queue_empty) \
 	LEAF(pool_init) \
 	LEAF(pool_destroy) \
-	LEAF(pool_complete) \
+	LEAF(pool_note_held) \
+	LEAF(pool_holds) \
 	LEAF(managed_init) \
 	LEAF(managed_alloc) \
 	LEAF(managed_free) \

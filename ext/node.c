@@ -23,16 +23,22 @@
 /* How often accept looks whether a reference-built program has come to the barrier. */
 #define BARRIER_LOOK_NS 1000000u
 
-/* A former region whose samples this process still holds. */
+/* A former region whose samples this process still holds, or in which calls of it still are. */
 struct former {
 	struct former *next;
 	struct vx_mapping *m;
+	unsigned generation;
 };
+
+/* Calls are counted by the generation of the region that they are in, modulo this. */
+#define GENERATIONS 8
 
 struct shmem_node {
 	char *name;
 	struct shmem_node_options options;
 	struct vx_mapping *_Atomic m;	/* of the present region */
+	_Atomic unsigned generation;	/* counts regions */
+	_Atomic long calls[GENERATIONS];
 	struct former *former;
 	pthread_mutex_t lock;		/* one accept or close at a time */
 	pthread_t waker;		/* towards a reference-built program in signalled mode */
@@ -166,6 +172,15 @@ static int make_region(struct shmem_node *node, const struct stat *own)
 		m->user = node;
 		m->gone = tell_gone;
 		m->party.stuck = tell_stuck;
+		m->held_size = 2 * (size_t) o->queuelen;
+		m->held = mmap(NULL, m->held_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (m->held == MAP_FAILED) {
+			m->held = NULL;
+			err = ENOMEM;
+		}
+	}
+	if (!err) {
+		vx_leaf_pool_note_held(m, m->held);
 		m->hold = vx_hold(fd, VX_NODE_BYTE, &err);
 		err = m->hold ? take_name(path, node->name, own) : err;
 	}
@@ -262,12 +277,12 @@ static bool program_gone(struct vx_mapping *m)
 	return vx_stopped(&m->in) || atomic_load(&m->party.dead) || !vx_peer_lives(m);
 }
 
-/* Let go of former regions of whose blocks none is held any more; of all, if told. */
+/* Let go of former regions of which this process holds no block any more; of all, if told. */
 static void sweep(struct shmem_node *node, bool all)
 {
 	for (struct former **f = &node->former; *f;) {
 		struct former *old = *f;
-		if (all || vx_leaf_pool_complete(old->m)) {
+		if (all || (!atomic_load(&node->calls[old->generation % GENERATIONS]) && !vx_leaf_pool_holds(old->m))) {
 			*f = old->next;
 			vx_unmap(old->m);
 			free(old);
@@ -296,6 +311,7 @@ static int renew(struct shmem_node *node)
 		free(f);
 		return err;
 	}
+	unsigned generation = atomic_fetch_add(&node->generation, 1);
 	bool attached = vx_leaf_region_retire(old) == VX_ATTACHED;
 	atomic_store(old->out.stopped, 1);
 	if (attached)
@@ -307,7 +323,7 @@ static int renew(struct shmem_node *node)
 		sample_free(left, (int) n);
 	vx_unhold(old->hold);
 	old->hold = NULL;
-	*f = (struct former) { node->former, old };
+	*f = (struct former) { node->former, old, generation };
 	node->former = f;
 	sweep(node, false);
 	return 0;
@@ -414,26 +430,78 @@ VX_EXPORT struct pool *shmem_node_pool(struct shmem_node *node)
 	return node->m->pool;
 }
 
+/* A call on the present region, counted, so that an accept on another thread does not unmap it under the call. */
+struct call {
+	struct shmem_node *node;
+	unsigned generation;
+};
+
+static struct vx_mapping *begin(struct call *c)
+{
+	for (;;) {
+		c->generation = atomic_load(&c->node->generation);
+		atomic_fetch_add(&c->node->calls[c->generation % GENERATIONS], 1);
+		if (VX_LIKELY(atomic_load(&c->node->generation) == c->generation))
+			return c->node->m;
+		atomic_fetch_sub(&c->node->calls[c->generation % GENERATIONS], 1);
+	}
+}
+
+static void finish(void *call)
+{
+	struct call *c = call;
+
+	atomic_fetch_sub(&c->node->calls[c->generation % GENERATIONS], 1);
+}
+
+static int node_read(struct shmem_node *node, struct sample **smps, unsigned cnt, uint64_t deadline, bool once)
+{
+	struct call c = { .node = node };
+	int n;
+
+	if (VX_UNLIKELY(!node))
+		return vx_fail(-EINVAL);
+	struct vx_mapping *m = begin(&c);
+	pthread_cleanup_push(finish, &c);
+	n = vx_read(m, &m->in, smps, cnt, deadline, once);
+	pthread_cleanup_pop(1);
+	return n;
+}
+
+static int node_write(struct shmem_node *node, struct sample **smps, unsigned cnt, uint64_t deadline)
+{
+	struct call c = { .node = node };
+	int n;
+
+	if (VX_UNLIKELY(!node))
+		return vx_fail(-EINVAL);
+	struct vx_mapping *m = begin(&c);
+	pthread_cleanup_push(finish, &c);
+	n = vx_write(m, &m->out, &m->in, smps, cnt, deadline);
+	pthread_cleanup_pop(1);
+	return n;
+}
+
 VX_EXPORT int shmem_node_read(struct shmem_node *node, struct sample *smps[], unsigned cnt)
 {
-	return node ? vx_read(node->m, &node->m->in, smps, cnt, VX_NEVER, true) : vx_fail(-EINVAL);
+	return node_read(node, smps, cnt, VX_NEVER, true);
 }
 
 VX_EXPORT int shmem_node_read_timeout(struct shmem_node *node, struct sample *smps[], unsigned cnt,
 	const struct timespec *timeout)
 {
-	return node ? vx_read(node->m, &node->m->in, smps, cnt, vx_deadline(timeout), false) : vx_fail(-EINVAL);
+	return node_read(node, smps, cnt, vx_deadline(timeout), false);
 }
 
 VX_EXPORT int shmem_node_write(struct shmem_node *node, struct sample *smps[], unsigned cnt)
 {
-	return node ? vx_write(node->m, &node->m->out, &node->m->in, smps, cnt, 0) : vx_fail(-EINVAL);
+	return node_write(node, smps, cnt, 0);
 }
 
 VX_EXPORT int shmem_node_write_timeout(struct shmem_node *node, struct sample *smps[], unsigned cnt,
 	const struct timespec *timeout)
 {
-	return node ? vx_write(node->m, &node->m->out, &node->m->in, smps, cnt, vx_deadline(timeout)) : vx_fail(-EINVAL);
+	return node_write(node, smps, cnt, vx_deadline(timeout));
 }
 
 /* A reference-built program that is on its way into a wait misses a single broadcast: repeat it until it has gone. */

@@ -86,7 +86,7 @@ void vx_look_after(struct vx_party *p, uint64_t now)
 {
 	uint64_t last = atomic_load_explicit(&p->looked, memory_order_relaxed);
 
-	if (now - last < VX_LOOK_NS || !atomic_compare_exchange_strong(&p->looked, &last, now) || !last)
+	if (now - last < VX_LOOK_NS || !atomic_compare_exchange_strong(&p->looked, &last, now))
 		return;
 	vx_adopt(p);
 	if (!atomic_load(&p->guarded))

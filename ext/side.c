@@ -215,11 +215,15 @@ void vx_unmap(struct vx_mapping *m)
 	char *base = m->base;
 	size_t size = m->size;
 	void *hold = m->hold;
+	void *held = m->held;
+	size_t held_size = m->held_size;
 	int fd = atomic_load(&m->fd);
 
 	vx_guard_stop(&m->party);
 	vx_leaf_region_detach(m);	/* before the addresses can become somebody else's */
 	munmap(base, size);
+	if (held)
+		munmap(held, held_size);
 	vx_unhold(hold);
 	if (fd >= 0)
 		close(fd);

@@ -19,6 +19,7 @@ import (
 type View struct {
 	Blocks
 	addr uintptr // struct pool, what a sample's pool_off leads to
+	held uintptr // see [View.NoteHeld]
 	free queue.View
 }
 
@@ -71,7 +72,7 @@ func (v *View) Attach(f *Fields, qf *queue.Fields, p, start, size uintptr, head 
 		return false
 	}
 	v.set(base, block, quotient(bytes, block))
-	v.addr = p
+	v.addr, v.held = p, 0
 	return v.count <= v.free.Capacity()
 }
 
@@ -94,7 +95,7 @@ func quotient(a, b uint64) uint64 {
 //go:norace
 func (v *View) Trust(p uintptr) {
 	v.trust(p+uintptr(word.Get64(p+offBuf)), word.Get64(p+offBlockSize))
-	v.addr = p
+	v.addr, v.held = p, 0
 	v.free = queue.Own(p + offQueue)
 }
 
@@ -172,7 +173,7 @@ func (v *View) Claim(n uint64) (pos, got uint64) { return v.free.ClaimPull(n) }
 func (v *View) GetMany(dst uintptr, n uint64) uint64 {
 	done := uint64(0)
 	for done < n {
-		pos, got := v.Claim(n - done)
+		pos, got := v.free.ClaimPull(n - done) // not by Claim: chains of leaves are short of stack
 		if got == 0 {
 			break
 		}
@@ -193,7 +194,7 @@ func (v *View) GetMany(dst uintptr, n uint64) uint64 {
 //go:norace
 func (v *View) Block(pos uint64) uintptr {
 	p := v.free.Take(pos)
-	if !v.Contains(p) {
+	if !v.Hold(p) {
 		return 0
 	}
 	return p
@@ -204,7 +205,7 @@ func (v *View) Block(pos uint64) uintptr {
 //
 //go:nosplit
 //go:norace
-func (v *View) Release(p uintptr) bool { return v.Contains(p) && v.free.Push(p) }
+func (v *View) Release(p uintptr) bool { return v.Unhold(p) && v.free.Push(p) }
 
 // Get takes one free block; 0 if there is none, or what stood there is no block.
 //
@@ -212,7 +213,7 @@ func (v *View) Release(p uintptr) bool { return v.Contains(p) && v.free.Push(p) 
 //go:norace
 func (v *View) Get() uintptr {
 	p, ok := v.free.Pull()
-	if !ok || !v.Contains(p) {
+	if !ok || !v.Hold(p) {
 		return 0
 	}
 	return p
@@ -247,7 +248,10 @@ func (v *View) ClaimRelease(n uint64) (pos, got uint64) { return v.free.ClaimPus
 //
 //go:nosplit
 //go:norace
-func (v *View) Return(pos uint64, p uintptr) { v.free.Publish(pos, p) }
+func (v *View) Return(pos uint64, p uintptr) {
+	v.Unhold(p)
+	v.free.Publish(pos, p)
+}
 
 // Free returns the number of free blocks: exact when nobody allocates or
 // releases at the moment.
@@ -255,3 +259,63 @@ func (v *View) Return(pos uint64, p uintptr) { v.free.Publish(pos, p) }
 //go:nosplit
 //go:norace
 func (v *View) Free() uint64 { return v.free.Len() }
+
+// NoteHeld makes v note, in the Count bytes at address held, which are private
+// and start as zeros, what blocks this process holds: those that it took from the
+// pool or received and neither released nor handed over. After the other side's
+// death that tells its blocks from those which are still in use here.
+//
+//go:nosplit
+//go:norace
+func (v *View) NoteHeld(held uintptr) { v.held = held }
+
+// Hold notes that this process holds the block at address p; false if p is no
+// block of this pool.
+//
+//go:nosplit
+//go:norace
+func (v *View) Hold(p uintptr) bool {
+	i := v.Index(p)
+	if i >= v.count {
+		return false
+	}
+	if v.held != 0 {
+		word.Set8(v.held+uintptr(i), 1)
+	}
+	return true
+}
+
+// Unhold is the contrary of [View.Hold]. It must come before the block can be
+// somebody else's.
+//
+//go:nosplit
+//go:norace
+func (v *View) Unhold(p uintptr) bool {
+	i := v.Index(p)
+	if i >= v.count {
+		return false
+	}
+	if v.held != 0 {
+		word.Set8(v.held+uintptr(i), 0)
+	}
+	return true
+}
+
+// NotesHeld reports whether v has room for such notes.
+//
+//go:nosplit
+//go:norace
+func (v *View) NotesHeld() bool { return v.held != 0 }
+
+// Holds reports whether this process holds any block, as far as noted.
+//
+//go:nosplit
+//go:norace
+func (v *View) Holds() bool {
+	for i := uintptr(0); i < uintptr(v.count) && v.held != 0; i++ {
+		if word.Get8(v.held+i) != 0 {
+			return true
+		}
+	}
+	return false
+}

@@ -293,3 +293,15 @@ func Format(s uintptr, i int64) int32 {
 	}
 	return int32(word.Get64(s+offFormat) >> (uint64(i) & 63) & 1)
 }
+
+// HandOver notes in p that the sample at address s goes to the other side, unless
+// this process has more references to it. It must come before the sample can be
+// pulled there.
+//
+//go:nosplit
+//go:norace
+func HandOver(p *pool.View, s uintptr) {
+	if p.NotesHeld() && int32(word.Load32(s+OffRefcnt)) <= 1 {
+		p.Unhold(s)
+	}
+}

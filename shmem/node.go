@@ -7,12 +7,15 @@ import (
 	"errors"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/villas-ext/villas-ext/internal/futex"
 	"github.com/villas-ext/villas-ext/internal/liveness"
 	"github.com/villas-ext/villas-ext/internal/posixshm"
 	"github.com/villas-ext/villas-ext/internal/pthread"
+	"github.com/villas-ext/villas-ext/internal/wait"
 	"github.com/villas-ext/villas-ext/internal/word"
 	"github.com/villas-ext/villas-ext/sample"
 	"golang.org/x/sys/unix"
@@ -34,6 +37,38 @@ type Config struct {
 	Spin       time.Duration // longest spin before a sleep; 0: environment VILLAS_EXT_SPIN or 50 us; negative: none
 	Mode       os.FileMode   // permissions of the object; 0: 0600
 	Group      int           // group of the object; 0: the process's
+	Notify     func(Event)   // hears of programs that come and go; may be nil
+}
+
+// An Event is something that happens to a node. [Config.Notify] hears of each
+// once, on whichever goroutine finds out, and must not call methods of the node
+// but [Node.Stats]. That a program is gone is found out by calls of this side
+// while they wait, find a queue empty or full, and by Accept.
+type Event struct {
+	Kind EventKind
+	Pid  int // of the program; 0 where it is not known
+}
+
+// EventKind says what happened.
+type EventKind int
+
+const (
+	ProgramAttached EventKind = iota + 1 // a program was accepted
+	ProgramStopped                       // it has closed the region
+	ProgramDied                          // it is dead
+	// MutexStuck: a program built with the original holds the mutex of a queue for
+	// more than 50 ms, stopped or dead. Until it can be had again readers look every
+	// millisecond instead.
+	MutexStuck
+)
+
+func (k EventKind) String() string {
+	return [...]string{"nothing happened", "program attached", "program stopped", "program died", "mutex of a queue stuck"}[k]
+}
+
+// Stats counts the events of a node.
+type Stats struct {
+	Attached, Stopped, Died, MutexStuck uint64
 }
 
 // A Node is the node's side of a region. Like a listening socket it has a name,
@@ -46,16 +81,16 @@ type Node struct {
 	former []*mapping // regions of programs that have gone, while samples of them are held
 	rest   chan struct{}
 	asleep sync.WaitGroup
+
+	events [MutexStuck + 1]atomic.Uint64
 }
 
 // barrierPoll is how often Accept looks whether a program built with the original
 // has come to the barrier; wakeAgain how often such a program is woken while
-// samples wait for it, since it goes to sleep without looking; grace how long a
-// closing node stays for it to see the end.
+// samples wait for it, since it goes to sleep without looking.
 const (
 	barrierPoll = time.Millisecond
 	wakeAgain   = 500 * time.Microsecond
-	grace       = time.Second
 )
 
 // Create puts a region under the name name, in place of one that a dead node left
@@ -102,7 +137,8 @@ func (n *Node) makeRegion(own *unix.Stat_t) error {
 	if err != nil {
 		return err
 	}
-	m := &mapping{fd: fd, peerByte: liveness.ProgramByte}
+	m := &mapping{fd: fd, peerByte: liveness.ProgramByte, gone: n.tellGone}
+	m.Stuck = func() { n.tell(MutexStuck, m.programPid()) }
 	if err = m.build(c, uintptr(size)); err == nil {
 		if m.hold, err = liveness.Take(fd, liveness.NodeByte); err == nil {
 			err = takeName(path, n.name, own)
@@ -138,13 +174,18 @@ func (m *mapping) build(c *Config, size uintptr) (err error) {
 	if fault := m.Attach(base, size); fault != 0 {
 		return unix.Errno(-fault)
 	}
+	m.ready()
+	if m.held, err = unix.Mmap(-1, 0, int(m.Region.Pool.Count()), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON); err != nil {
+		return err
+	}
+	m.Region.Pool.NoteHeld(uintptr(unsafe.Pointer(&m.held[0])))
 	if c.NoLegacy {
 		return nil
 	}
-	if err := pthread.InitBarrier(m.Barrier, m.Barrier+offBarrierAttr, 2); err != nil {
+	if err := pthread.InitBarrier(m.Region.Barrier, m.Region.Barrier+offBarrierAttr, 2); err != nil {
 		return err
 	}
-	if m.Polling {
+	if m.Party.Polling {
 		return nil
 	}
 	for _, ch := range []*Channel{&m.In, &m.Out} {
@@ -196,7 +237,7 @@ func replaceStale(fd int, path, name string) error {
 		return unix.EEXIST
 	}
 	if !madeByUs(fd, st) { // a node built with the original holds no lock, but maps its region
-		if others, _ := liveness.Mapped(st.Dev, st.Ino); others > 0 {
+		if liveness.MappedBy(st.Dev, st.Ino) != 0 {
 			return unix.EEXIST
 		}
 	}
@@ -209,7 +250,7 @@ func madeByUs(fd int, st unix.Stat_t) bool {
 		return false
 	}
 	defer posixshm.Unmap(m.Base, m.Size)
-	return !m.Legacy
+	return !m.Region.Legacy
 }
 
 // attached reports whether a program is, or was, attached to the region.
@@ -222,54 +263,123 @@ func (m *mapping) attached() bool { return word.Load32(m.State) == AttachAttache
 func (n *Node) Accept(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	m := n.current.Load()
-	if m == nil {
-		return os.ErrClosed
-	}
-	if m.attached() && (m.In.HasStopped() || m.dead.Load() || !m.peerLives()) {
-		if err := n.renew(m); err != nil {
-			return explain("renew", n.name, err)
-		}
-		m = n.current.Load()
-	}
-	if ctx.Done() != nil {
-		defer context.AfterFunc(ctx, func() { futex.Wake(m.State) })()
-	}
+	var ghost time.Time
+	var stop func() bool
 	for {
+		m := n.current.Load()
+		if m == nil {
+			return os.ErrClosed
+		}
+		if stop == nil && ctx.Done() != nil {
+			stop = context.AfterFunc(ctx, func() { futex.Wake(m.State) })
+			defer stop()
+		}
+		at := wait.Nobody
+		if !n.config.NoLegacy && word.Load32(m.State) == AttachFree {
+			at = m.AtBarrier()
+		}
+		if at != wait.Ghost {
+			ghost = time.Time{}
+		} else if ghost.IsZero() {
+			ghost = time.Now()
+		}
+		// Two who paired at the barrier, or one who died there, leave it out of
+		// step: it is made anew with the rest.
+		stood := time.Duration(0)
+		if !ghost.IsZero() {
+			stood = time.Since(ghost)
+		}
+		unfit := at == wait.Paired || stood > ghostUnseenAfter || stood > ghostAfter && !m.peerSeen()
+		if unfit || m.programGone() {
+			if err := n.renew(m); err != nil {
+				return explain("renew", n.name, err)
+			}
+			ghost, stop = time.Time{}, nil
+			continue
+		}
 		state := word.Load32(m.State)
 		switch {
 		case state == AttachAttached:
+			n.tellAttached(m)
 			return nil
-		case m.closing.Load():
+		case m.Closing.Load():
 			return os.ErrClosed
 		case ctx.Err() != nil:
 			return ctx.Err()
-		}
-		if !n.config.NoLegacy {
-			if arrived, _ := pthread.Arrived(m.Barrier); arrived != 0 && m.EnterLegacy() {
-				m.legacy.Store(true)
-				pthread.Meet(m.Barrier)
-				if !m.Polling {
-					n.startWaking(m)
-				}
-				return nil
-			}
+		case at == wait.Waits:
+			n.meet(m)
+			continue
 		}
 		futex.Wait(m.State, state, barrierPoll)
 	}
 }
 
+// meet lets in a program built with the original, that waits at the barrier.
+func (n *Node) meet(m *mapping) {
+	if !m.EnterLegacy() {
+		return // a program of ours was faster
+	}
+	m.Party.Legacy.Store(true)
+	if m.Meet(m.peerSeen()) != nil {
+		m.told.Do(func() {}) // nobody was here
+		m.Dead.Store(true)
+		return
+	}
+	m.met.Store(true)
+	if !m.Party.Polling {
+		n.startWaking(m)
+	}
+}
+
+// programGone reports whether a program was attached and is gone.
+func (m *mapping) programGone() bool {
+	return m.attached() && (m.In.HasStopped() || m.Dead.Load() || !m.peerLives())
+}
+
+func (n *Node) tell(k EventKind, pid int) {
+	n.events[k].Add(1)
+	if n.config.Notify != nil {
+		n.config.Notify(Event{k, pid})
+	}
+}
+
+func (n *Node) tellAttached(m *mapping) {
+	m.toldAttached.Do(func() { n.tell(ProgramAttached, m.programPid()) })
+}
+
+func (n *Node) tellGone(m *mapping) {
+	n.tellAttached(m)
+	if m.In.HasStopped() {
+		n.tell(ProgramStopped, m.programPid())
+	} else {
+		n.tell(ProgramDied, m.programPid())
+	}
+}
+
+// programPid is the process id of the program, 0 where it is not known.
+func (m *mapping) programPid() int {
+	if m.Party.Legacy.Load() {
+		return int(m.peer.Load())
+	}
+	return m.ProgramPid()
+}
+
+// Stats returns how often each event has happened so far.
+func (n *Node) Stats() Stats {
+	return Stats{n.events[ProgramAttached].Load(), n.events[ProgramStopped].Load(), n.events[ProgramDied].Load(), n.events[MutexStuck].Load()}
+}
+
 // Attached reports whether a program is attached now.
 func (n *Node) Attached() bool {
 	m := n.current.Load()
-	return m != nil && m.attached() && !m.In.HasStopped() && !m.dead.Load()
+	return m != nil && m.attached() && !m.In.HasStopped() && !m.Dead.Load()
 }
 
 // Legacy reports whether the attached program knows only the original's pthread
 // protocol.
 func (n *Node) Legacy() bool {
 	m := n.current.Load()
-	return m != nil && m.legacy.Load()
+	return m != nil && m.Party.Legacy.Load()
 }
 
 // ProgramEnded tells the node that the process which it may take for the program
@@ -281,12 +391,10 @@ func (n *Node) ProgramEnded() {
 		return
 	}
 	defer m.leave()
-	if !m.legacy.Load() {
-		return
-	}
-	if others, _ := liveness.Mapped(m.st.Dev, m.st.Ino); others == 0 {
-		m.dead.Store(true)
-		m.wakeReader(&m.In)
+	if m.Party.Legacy.Load() && !m.peerSeen() {
+		m.Dead.Store(true)
+		m.tellGone()
+		m.Wake(&m.in.wait)
 	}
 }
 
@@ -300,11 +408,19 @@ func (n *Node) renew(old *mapping) error {
 	if err != nil {
 		return err
 	}
-	old.Retire()
+	attached := old.Retire() == AttachAttached
 	old.Out.Stop()
+	if attached {
+		old.tellGone()
+	}
+	if !n.config.NoLegacy {
+		pthread.OpenBarrier(old.Region.Barrier) // who stands there, a second program of the original, sees the end
+	}
 	old.driveOut()
+	old.Unguard()
+	old.hold.Release()
 	var left [64]sample.Sample
-	for _, c := range []*Channel{&old.In, &old.Out} {
+	for _, c := range []*direction{&old.in, &old.out} {
 		for k, _ := old.take(c, left[:]); k > 0; k, _ = old.take(c, left[:]) {
 			sample.PutAll(left[:k])
 		}
@@ -314,12 +430,12 @@ func (n *Node) renew(old *mapping) error {
 	return nil
 }
 
-// sweep lets go of former regions of which no block is held any more; of all, if
-// told.
+// sweep lets go of former regions of which this process holds no block any more;
+// of all, if told.
 func (n *Node) sweep(all bool) {
 	kept := n.former[:0]
 	for _, m := range n.former {
-		if p := &m.Region.Pool; all || p.Free() == p.Count() {
+		if all || !m.Region.Pool.Holds() {
 			m.unmap()
 		} else {
 			kept = append(kept, m)
@@ -341,7 +457,7 @@ func (n *Node) startWaking(m *mapping) {
 				return
 			case <-tick.C:
 				if m.Out.Readable() {
-					m.broadcast(&m.Out)
+					m.Broadcast(&m.out.wait)
 				}
 			}
 		}
@@ -363,7 +479,8 @@ func (n *Node) Close() error {
 	if m == nil {
 		return os.ErrClosed
 	}
-	m.closing.Store(true)
+	m.LeaveBy(time.Now().Add(grace))
+	m.Closing.Store(true)
 	m.Retire()
 	m.Out.Stop()
 	posixshm.Unlink(n.name, &m.st)
@@ -372,15 +489,13 @@ func (n *Node) Close() error {
 	defer n.mu.Unlock()
 	m.driveOut()
 	n.stopWaking()
-	if !n.config.NoLegacy && !m.legacy.Load() {
-		if arrived, _ := pthread.Arrived(m.Barrier); arrived == 1 {
-			pthread.Meet(m.Barrier) // a program on its way in: let it in, to see the end
-		}
+	if !n.config.NoLegacy {
+		pthread.OpenBarrier(m.Region.Barrier) // a program on its way in sees the end
 	}
-	m.wakeReader(&m.Out)
-	for end := time.Now().Add(grace); m.legacy.Load() && !m.Polling && !m.In.HasStopped() && time.Now().Before(end) && m.peerLives(); {
+	m.Wake(&m.out.wait)
+	for end := time.Now().Add(grace); m.Party.Legacy.Load() && !m.Party.Polling && !m.In.HasStopped() && time.Now().Before(end) && m.peerLives(); {
 		time.Sleep(time.Millisecond)
-		m.broadcast(&m.Out)
+		m.Broadcast(&m.out.wait)
 	}
 	m.unmap()
 	n.sweep(true)

@@ -11,6 +11,7 @@ import (
 	"github.com/villas-ext/villas-ext/internal/liveness"
 	"github.com/villas-ext/villas-ext/internal/posixshm"
 	"github.com/villas-ext/villas-ext/internal/pthread"
+	"github.com/villas-ext/villas-ext/internal/wait"
 	"github.com/villas-ext/villas-ext/internal/word"
 	"golang.org/x/sys/unix"
 )
@@ -82,12 +83,12 @@ func attempt(ctx context.Context, name string, o OpenOptions) (*mapping, error) 
 		return nil, err
 	}
 	switch {
-	case !m.Legacy:
+	case !m.Region.Legacy:
 		err = m.enterRegion()
 	case o.NoLegacy || os.Getenv("VILLAS_EXT_NO_LEGACY") != "":
 		err = ErrLegacyRefused
 	default:
-		m.legacy.Store(true)
+		m.Party.Legacy.Store(true)
 		err = m.meetAtBarrier(ctx)
 	}
 	if err != nil {
@@ -108,6 +109,7 @@ func (m *mapping) mapAndAttach(lock bool) error {
 		posixshm.Unmap(base, size)
 		return unix.Errno(-fault)
 	}
+	m.ready()
 	return nil
 }
 
@@ -151,22 +153,29 @@ func (m *mapping) meetAtBarrier(ctx context.Context) error {
 	if err := pthread.Available(); err != nil {
 		return err
 	}
-	var looked time.Time
+	if pthread.BarrierCount(m.Region.Barrier) != 2 {
+		return ErrDamaged
+	}
+	var ghost time.Time
 	for {
-		arrived, count := pthread.Arrived(m.Barrier)
-		switch {
-		case count != 2:
-			return ErrDamaged
-		case arrived != 0:
-			pthread.Meet(m.Barrier)
-			return nil
-		case m.Out.HasStopped():
-			return ErrPeerDied
-		}
-		if now := time.Now(); now.Sub(looked) > 2*lookEvery {
-			if looked = now; !m.peerLives() {
-				return ErrPeerDied
+		at := m.AtBarrier()
+		if at == wait.Waits {
+			if err := m.Meet(m.peerSeen()); err == nil {
+				m.met.Store(true)
+				return nil
 			}
+		}
+		switch {
+		case m.Out.HasStopped() || m.Dead.Load():
+			return ErrPeerDied
+		case at == wait.Paired: // the node has met another program
+			return ErrBusy
+		case at != wait.Ghost:
+			ghost = time.Time{}
+		case ghost.IsZero():
+			ghost = time.Now()
+		case time.Since(ghost) > ghostAfter && !m.peerSeen():
+			return ErrPeerDied // it died while it stood there
 		}
 		select {
 		case <-ctx.Done():
@@ -186,7 +195,7 @@ func (p *Program) Close() error {
 	}
 	m.In.Stop()
 	m.driveOut()
-	m.wakeReader(&m.In)
+	m.Wake(&m.in.wait)
 	if m.State != 0 {
 		futex.Wake(m.State)
 	}

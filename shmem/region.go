@@ -217,7 +217,7 @@ func signs(base, size uintptr) int {
 //go:norace
 func (r *Region) Take(c *Channel, pos uint64) uintptr {
 	s := c.View.Take(pos)
-	if !r.Pool.Contains(s) {
+	if !r.Pool.Hold(s) {
 		return 0
 	}
 	sample.Receive(&r.Pool, s)
@@ -265,7 +265,36 @@ func (r *Region) Write(c *Channel, ss uintptr, n uint64) int64 {
 			return faultInvalid
 		}
 	}
-	return int64(c.PushMany(ss, n))
+	return int64(r.Push(&c.View, ss, n))
+}
+
+// Push hands up to n blocks, whose addresses lie at address ss, over to the queue
+// v of r and returns how many went in.
+//
+//go:nosplit
+//go:norace
+func (r *Region) Push(v *queue.View, ss uintptr, n uint64) uint64 {
+	if r.Pool.NotesHeld() {
+		r.handOver(v, ss, n)
+	}
+	done := v.PushMany(ss, n)
+	for i := done; i < n; i++ {
+		r.Pool.Hold(uintptr(word.Get64(ss + uintptr(i)*8)))
+	}
+	return done
+}
+
+//go:nosplit
+//go:norace
+func (r *Region) handOver(v *queue.View, ss uintptr, n uint64) {
+	for i := uint64(0); i < n; i++ {
+		s := uintptr(word.Get64(ss + uintptr(i)*8))
+		if v == r.Pool.Queue() {
+			r.Pool.Unhold(s)
+		} else {
+			sample.HandOver(&r.Pool, s)
+		}
+	}
 }
 
 // Wake reports whether the caller, who has just written to c, must wake a

@@ -9,107 +9,141 @@ import (
 	"os"
 	"runtime"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/villas-ext/villas-ext/internal/futex"
 	"github.com/villas-ext/villas-ext/internal/liveness"
 	"github.com/villas-ext/villas-ext/internal/posixshm"
-	"github.com/villas-ext/villas-ext/internal/pthread"
-	"github.com/villas-ext/villas-ext/internal/word"
+	"github.com/villas-ext/villas-ext/internal/wait"
 	"github.com/villas-ext/villas-ext/pool"
 	"github.com/villas-ext/villas-ext/sample"
 	"golang.org/x/sys/unix"
 )
 
 const (
-	// lookEvery bounds how long a call waits without looking whether the other
-	// side lives.
-	lookEvery = 50 * time.Millisecond
-	// lookEveryLegacy is the same for a peer without a lock: a scan of /proc.
-	lookEveryLegacy = 150 * time.Millisecond
-	// looksBeforeYield bounds a spin: with fewer CPUs than pollers a pure one
-	// starves the other side.
-	looksBeforeYield = 50
 	// unpublishedAfter is when a claimed cell counts as never to be published.
 	unpublishedAfter = 20 * time.Millisecond
 	// defaultSpin is how long a reader in signalled mode spins before it sleeps.
 	defaultSpin = 50 * time.Microsecond
+	// grace is how long one who leaves stays for the other side to come out of
+	// what both share.
+	grace = time.Second
+	// ghostAfter is when one who came to the barrier, does not sleep there and has
+	// no process to be seen counts as dead; ghostUnseenAfter the same without a
+	// look at processes, which may be in another container.
+	ghostAfter       = 100 * time.Millisecond
+	ghostUnseenAfter = 5 * time.Second
 )
 
 // mapping is one mapped region and what this process knows of the other side.
 type mapping struct {
 	Region
+	wait.Party
 	fd       int
 	st       unix.Stat_t
 	hold     *liveness.Hold
 	peerByte int64 // that the other side locks
+	held     []byte
+	in, out  direction
 
-	legacy   atomic.Bool // the other side knows only the pthread objects
-	dead     atomic.Bool // the other side died
-	peerSeen atomic.Bool // a peer without a lock was seen to map the object
-	closing  atomic.Bool
-	callers  atomic.Int32
-	looked   atomic.Int64 // when the other side was last looked after, UnixNano
+	met                atomic.Bool  // at the barrier
+	peer               atomic.Int32 // process id of a peer without a lock; 0: never seen
+	told, toldAttached sync.Once
+	gone               func(m *mapping) // hears once that the other side is gone; may be nil
+	callers            atomic.Int32
+}
+
+// direction is a channel and how to wait for it.
+type direction struct {
+	*Channel
+	wait wait.Channel
+}
+
+// ready prepares a mapping whose region is attached for waiting.
+func (m *mapping) ready() {
+	for d, c := range map[*direction]*Channel{&m.in: &m.In, &m.out: &m.Out} {
+		d.Channel = c
+		d.wait.Waiters, d.wait.Ready, d.wait.Mutex = c.Waiters, c.Ready, c.Mutex
+		d.wait.Done = func() bool { return c.Readable() || c.HasStopped() }
+	}
+	m.Party.Polling = m.Region.Polling
+	m.Party.Channels = [2]*wait.Channel{&m.in.wait, &m.out.wait}
+	m.Party.Barrier = m.Region.Barrier
+	m.Party.Lives = m.peerLives
+	m.Party.Begin()
 }
 
 // unmap forgets the region. Nobody may be in a call on it.
 func (m *mapping) unmap() {
+	m.Unguard()
 	m.hold.Release()
 	posixshm.Unmap(m.Base, m.Size)
 	unix.Close(m.fd)
+	if m.held != nil {
+		unix.Munmap(m.held)
+	}
+}
+
+// isNode reports whether this process is the node here.
+func (m *mapping) isNode() bool { return m.peerByte == liveness.ProgramByte }
+
+// peerStopped reports whether the other side has said that it stops.
+func (m *mapping) peerStopped() bool {
+	if m.isNode() {
+		return m.In.HasStopped()
+	}
+	return m.Out.HasStopped()
 }
 
 // peerLives reports false once the other side is known to be dead.
 func (m *mapping) peerLives() bool {
 	lives := true
-	if m.peerByte == liveness.ProgramByte && !m.attached() {
+	if m.isNode() && !m.attached() {
 		return true // nobody is there yet
 	}
-	if m.legacy.Load() {
-		others, sure := liveness.Mapped(m.st.Dev, m.st.Ino)
-		if others > 0 {
-			m.peerSeen.Store(true)
-		}
-		lives = others > 0 || !sure || !m.peerSeen.Load()
+	if m.Party.Legacy.Load() {
+		lives = m.legacyPeerLives()
 	} else if held, err := liveness.Held(m.fd, m.peerByte); err == nil {
 		lives = held
 	}
 	if !lives {
-		m.dead.Store(true)
+		m.Dead.Store(true)
+		m.tellGone()
 	}
 	return lives
 }
 
-// lookAfter looks after the other side if the last look was long ago.
-func (m *mapping) lookAfter(now time.Time) {
-	last, every := m.looked.Load(), lookEvery
-	if m.legacy.Load() {
-		every = lookEveryLegacy
+// legacyPeerLives: a peer without a lock lives as long as some process maps the
+// object. The one that was last seen to is asked first: all of them are hundreds
+// of files. One that was never seen, since it is another user's or in another
+// container, can only be judged by [Node.ProgramEnded].
+func (m *mapping) legacyPeerLives() bool {
+	peer := int(m.peer.Load())
+	if peer != 0 && liveness.Maps(peer, m.st.Dev, m.st.Ino) {
+		return true
 	}
-	if now.UnixNano()-last >= int64(every) && m.looked.CompareAndSwap(last, now.UnixNano()) && last != 0 {
-		m.peerLives()
+	if peer == 0 && m.met.Load() {
+		return true
 	}
+	return m.peerSeen() || peer == 0
 }
 
-// wakeReader wakes whoever waits for c.
-func (m *mapping) wakeReader(c *Channel) {
-	word.Store32(c.Waiters, 0)
-	futex.Wake(c.Waiters)
-	if m.legacy.Load() && !m.Polling {
-		m.broadcast(c)
+// peerSeen reports whether some process is seen to map the region.
+func (m *mapping) peerSeen() bool {
+	pid := liveness.MappedBy(m.st.Dev, m.st.Ino)
+	if pid != 0 {
+		m.peer.Store(int32(pid))
 	}
+	return pid != 0
 }
 
-// broadcast wakes a peer that waits on the pthread objects. A holder that died
-// with a mutex that is not robust would keep us for ever: then without the mutex.
-func (m *mapping) broadcast(c *Channel) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	if pthread.Lock(c.Mutex, lookEvery) == nil {
-		defer pthread.Unlock(c.Mutex)
+// tellGone tells the user, once, that the other side is gone.
+func (m *mapping) tellGone() {
+	if m.gone != nil {
+		m.told.Do(func() { m.gone(m) })
 	}
-	pthread.Broadcast(c.Ready)
 }
 
 // A side is one end of a region: what Node and Program have in common.
@@ -117,12 +151,12 @@ type side struct {
 	name     string
 	spin     time.Duration
 	current  atomic.Pointer[mapping]
-	rx, tx   func(*mapping) *Channel // the directions that this side reads and writes
-	deadline atomic.Int64            // of reads, UnixNano; 0: none
+	rx, tx   func(*mapping) *direction // the directions that this side reads and writes
+	deadline atomic.Int64              // of reads, UnixNano; 0: none
 }
 
-func in(m *mapping) *Channel  { return &m.In }
-func out(m *mapping) *Channel { return &m.Out }
+func in(m *mapping) *direction  { return &m.in }
+func out(m *mapping) *direction { return &m.out }
 
 // spinFor turns an option into the longest spin before a sleep.
 func spinFor(option time.Duration) time.Duration {
@@ -145,7 +179,7 @@ func (s *side) enter() (*mapping, error) {
 		return nil, os.ErrClosed
 	}
 	m.callers.Add(1)
-	if m.closing.Load() {
+	if m.Closing.Load() {
 		m.callers.Add(-1)
 		return nil, os.ErrClosed
 	}
@@ -156,10 +190,11 @@ func (m *mapping) leave() { m.callers.Add(-1) }
 
 // driveOut ends the calls that wait on m and waits until they have returned.
 func (m *mapping) driveOut() {
-	m.closing.Store(true)
+	m.LeaveBy(time.Now().Add(grace))
+	m.Closing.Store(true)
 	for m.callers.Load() != 0 {
-		m.wakeReader(&m.In)
-		m.wakeReader(&m.Out)
+		m.Wake(&m.in.wait)
+		m.Wake(&m.out.wait)
 		time.Sleep(100 * time.Microsecond)
 	}
 }
@@ -186,14 +221,14 @@ func (s *side) Alloc(smps []sample.Sample) int {
 }
 
 // take pulls what is there.
-func (m *mapping) take(c *Channel, smps []sample.Sample) (n int, err error) {
+func (m *mapping) take(c *direction, smps []sample.Sample) (n int, err error) {
 	for n < len(smps) {
 		pos, got := c.ClaimPull(uint64(len(smps) - n))
 		if got == 0 {
 			break
 		}
 		for end := pos + got; pos != end; pos++ {
-			if a := m.Take(c, pos); a == 0 {
+			if a := m.Take(c.Channel, pos); a == 0 {
 				err = ErrDamaged
 			} else {
 				smps[n] = sample.At(a, &m.Region.Pool)
@@ -223,17 +258,17 @@ func (s *side) TryRead(smps []sample.Sample) (int, error) {
 	if n > 0 || err != nil || len(smps) == 0 {
 		return n, err
 	}
-	if c.HasStopped() || m.dead.Load() {
+	if c.HasStopped() || m.Dead.Load() {
 		return m.drain(c, smps)
 	}
-	m.lookAfter(time.Now())
+	m.LookAfter(time.Now())
 	return 0, nil
 }
 
 // drain reads what a side that is gone has left; cells that it claimed and never
 // published are stepped over. Then comes the end.
-func (m *mapping) drain(c *Channel, smps []sample.Sample) (int, error) {
-	for waited := m.dead.Load(); ; {
+func (m *mapping) drain(c *direction, smps []sample.Sample) (int, error) {
+	for waited := m.Dead.Load(); ; {
 		if n, err := m.take(c, smps); n > 0 || err != nil {
 			return n, err
 		}
@@ -247,10 +282,17 @@ func (m *mapping) drain(c *Channel, smps []sample.Sample) (int, error) {
 			break
 		}
 	}
-	if m.dead.Load() {
-		return 0, ErrPeerDied
+	return 0, m.end()
+}
+
+// end says that nothing comes from the other side any more. One that has said so
+// may be dead by now: that is an end like any other.
+func (m *mapping) end() error {
+	m.tellGone()
+	if m.peerStopped() {
+		return io.EOF
 	}
-	return 0, io.EOF
+	return ErrPeerDied
 }
 
 // SetReadDeadline ends blocking reads at t, with [os.ErrDeadlineExceeded]; a zero
@@ -289,7 +331,7 @@ func (s *side) ReadContext(ctx context.Context, smps []sample.Sample) (int, erro
 	if ctx.Done() != nil {
 		defer context.AfterFunc(ctx, func() {
 			if m, err := s.enter(); err == nil {
-				m.wakeReader(s.rx(m))
+				m.Wake(&s.rx(m).wait)
 				m.leave()
 			}
 		})()
@@ -304,70 +346,21 @@ func (s *side) ReadContext(ctx context.Context, smps []sample.Sample) (int, erro
 		}
 		now := time.Now()
 		switch {
-		case m.closing.Load():
+		case m.Closing.Load():
 			return 0, os.ErrClosed
-		case c.HasStopped() || m.dead.Load():
+		case c.HasStopped() || m.Dead.Load():
 			return m.drain(c, smps)
 		case ctx.Err() != nil:
 			return 0, ctx.Err()
 		case !deadline.IsZero() && !now.Before(deadline):
 			return 0, os.ErrDeadlineExceeded
 		}
-		m.lookAfter(now)
-		wait := lookEvery
+		m.LookAfter(now)
+		left := wait.LookEvery
 		if !deadline.IsZero() {
-			wait = min(wait, deadline.Sub(now))
+			left = min(left, deadline.Sub(now))
 		}
-		m.waitReadable(ctx, c, s.spin, wait)
-	}
-}
-
-// waitReadable waits until there may be something to pull from c, or something
-// else to look at, but no longer than d.
-func (m *mapping) waitReadable(ctx context.Context, c *Channel, spin, d time.Duration) {
-	done := func() bool { return c.Readable() || c.HasStopped() || m.closing.Load() }
-	if m.Polling {
-		spin = d
-	}
-	for end := time.Now().Add(spin); spin > 0; {
-		for range looksBeforeYield {
-			if done() {
-				return
-			}
-		}
-		if m.Polling {
-			unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
-			runtime.Gosched()
-			if ctx.Err() != nil {
-				return
-			}
-		}
-		if !time.Now().Before(end) {
-			break
-		}
-	}
-	switch {
-	case m.Polling:
-	case m.legacy.Load():
-		m.waitReady(c, d)
-	default:
-		c.Announce()
-		if !done() && ctx.Err() == nil {
-			futex.Wait(c.Waiters, 1, d)
-		}
-	}
-}
-
-// waitReady waits on the pthread objects, with the look under the mutex.
-func (m *mapping) waitReady(c *Channel, d time.Duration) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	if pthread.Lock(c.Mutex, d) != nil {
-		return
-	}
-	defer pthread.Unlock(c.Mutex)
-	if !c.Readable() && !c.HasStopped() && !m.closing.Load() {
-		pthread.Wait(c.Ready, c.Mutex, d)
+		m.Party.Readable(ctx, &c.wait, s.spin, left)
 	}
 }
 
@@ -388,11 +381,8 @@ func (s *side) Write(smps []sample.Sample) (int, error) {
 }
 
 func (s *side) write(m *mapping, smps []sample.Sample) (int, error) {
-	switch c := s.rx(m); {
-	case m.dead.Load():
-		return 0, ErrPeerDied
-	case c.HasStopped():
-		return 0, io.EOF
+	if s.rx(m).HasStopped() || m.Dead.Load() {
+		return 0, m.end()
 	}
 	for _, smp := range smps {
 		if !m.Region.Pool.Contains(smp.Addr()) {
@@ -406,16 +396,16 @@ func (s *side) write(m *mapping, smps []sample.Sample) (int, error) {
 			break
 		}
 		for end := pos + got; pos != end; pos++ {
+			sample.HandOver(&m.Region.Pool, smps[n].Addr())
 			c.Publish(pos, smps[n].Addr())
 			n++
 		}
 	}
-	if n == 0 || m.Polling {
-		return n, nil
-	}
-	if m.legacy.Load() {
-		m.broadcast(c)
-	} else if c.Wake() {
+	switch {
+	case n == 0 || m.Party.Polling:
+	case m.Party.Legacy.Load():
+		m.Broadcast(&c.wait)
+	case c.Wake():
 		futex.Wake(c.Waiters)
 	}
 	return n, nil
@@ -439,13 +429,13 @@ func (s *side) WriteContext(ctx context.Context, smps []sample.Sample) (int, err
 			return done, err
 		case ctx.Err() != nil:
 			return done, ctx.Err()
-		case m.closing.Load():
+		case m.Closing.Load():
 			return done, os.ErrClosed
 		}
 		if n > 0 {
 			pause = 0
 		}
-		m.lookAfter(time.Now())
+		m.LookAfter(time.Now())
 		if pause == 0 {
 			unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 			runtime.Gosched()

@@ -27,7 +27,11 @@ func Wait(a uintptr, value uint32, timeout time.Duration) {
 	unix.Syscall6(unix.SYS_FUTEX, a, opWait, uintptr(value), uintptr(unsafe.Pointer(&t)), 0, 0)
 }
 
-// Wake wakes everybody who sleeps on the word at address a.
-func Wake(a uintptr) {
-	unix.RawSyscall6(unix.SYS_FUTEX, a, opWake, 1<<31-1, 0, 0, 0)
+// Wake wakes everybody who sleeps on the word at address a and returns how many.
+func Wake(a uintptr) int {
+	n, _, err := unix.RawSyscall6(unix.SYS_FUTEX, a, opWake, 1<<31-1, 0, 0, 0)
+	if err != 0 {
+		return 0
+	}
+	return int(n)
 }

@@ -70,32 +70,31 @@ func Held(fd int, at int64) (bool, error) {
 	return l.Type != unix.F_UNLCK, nil
 }
 
-// Mapped counts the other processes that map the object of this device and
-// inode. sure is false if some process could not be looked into.
-func Mapped(dev, ino uint64) (count int, sure bool) {
-	entries, err := os.ReadDir("/proc")
+// Maps reports whether the process pid maps the object of this device and inode;
+// false also where that cannot be seen.
+func Maps(pid int, dev, ino uint64) bool {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
 	if err != nil {
-		return 0, false
+		return false
 	}
-	want := []byte(fmt.Sprintf(" %02x:%02x %d ", unix.Major(dev), unix.Minor(dev), ino))
-	sure = true
+	defer f.Close()
+	want := fmt.Appendf(nil, " %02x:%02x %d ", unix.Major(dev), unix.Minor(dev), ino)
+	for s := bufio.NewScanner(f); s.Scan(); {
+		if bytes.Contains(s.Bytes(), want) {
+			return true
+		}
+	}
+	return false
+}
+
+// MappedBy returns the id of another process that maps the object of this device
+// and inode, of several any one; 0 also where that cannot be seen.
+func MappedBy(dev, ino uint64) int {
+	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
-		pid, err := strconv.Atoi(e.Name())
-		if err != nil || pid == os.Getpid() {
-			continue
+		if pid, err := strconv.Atoi(e.Name()); err == nil && pid != os.Getpid() && Maps(pid, dev, ino) {
+			return pid
 		}
-		f, err := os.Open("/proc/" + e.Name() + "/maps")
-		if err != nil {
-			sure = sure && !os.IsPermission(err)
-			continue
-		}
-		for s := bufio.NewScanner(f); s.Scan(); {
-			if bytes.Contains(s.Bytes(), want) {
-				count++
-				break
-			}
-		}
-		f.Close()
 	}
-	return count, sure
+	return 0
 }

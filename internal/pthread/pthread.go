@@ -16,6 +16,7 @@ import (
 	"unsafe"
 
 	"github.com/ebitengine/purego"
+	"github.com/villas-ext/villas-ext/internal/futex"
 	"github.com/villas-ext/villas-ext/internal/word"
 	"golang.org/x/sys/unix"
 )
@@ -28,7 +29,7 @@ const (
 )
 
 type glibc struct {
-	mutexInit, mutexLock, mutexUnlock, mutexConsistent                       uintptr
+	mutexInit, mutexLock, mutexTrylock, mutexUnlock, mutexConsistent         uintptr
 	mutexattrInit, mutexattrShared, mutexattrRobust                          uintptr
 	condInit, condWait, condBroadcast, condattrInit, condattrShared, barInit uintptr
 	barattrInit, barattrShared, barWait                                      uintptr
@@ -42,6 +43,7 @@ var load = sync.OnceValues(func() (*glibc, error) {
 	c := new(glibc)
 	for name, p := range map[string]*uintptr{
 		"pthread_mutex_init": &c.mutexInit, "pthread_mutex_clocklock": &c.mutexLock, "pthread_mutex_unlock": &c.mutexUnlock,
+		"pthread_mutex_trylock":    &c.mutexTrylock,
 		"pthread_mutex_consistent": &c.mutexConsistent, "pthread_mutexattr_init": &c.mutexattrInit,
 		"pthread_mutexattr_setpshared": &c.mutexattrShared, "pthread_mutexattr_setrobust": &c.mutexattrRobust,
 		"pthread_cond_init": &c.condInit, "pthread_cond_clockwait": &c.condWait, "pthread_cond_broadcast": &c.condBroadcast,
@@ -128,7 +130,9 @@ func Lock(m uintptr, d time.Duration) error {
 	if err != nil {
 		return err
 	}
-	err = call(c.mutexLock, m, unix.CLOCK_MONOTONIC, uintptr(unsafe.Pointer(until(d))))
+	if err = call(c.mutexTrylock, m); err == unix.EBUSY {
+		err = call(c.mutexLock, m, unix.CLOCK_MONOTONIC, uintptr(unsafe.Pointer(until(d))))
+	}
 	if err == unix.EOWNERDEAD {
 		return call(c.mutexConsistent, m)
 	}
@@ -163,12 +167,55 @@ func Broadcast(v uintptr) {
 	}
 }
 
-// Arrived returns how many stand at the barrier at b in this round, and how
-// many make it complete: the words that glibc keeps at its front since 2.25.
-func Arrived(b uintptr) (arrived, count uint32) { return word.Load32(b), word.Load32(b + 8) }
+// MakeAnew lets go everybody who is stuck in glibc, on the mutex at m or the
+// condition variable at v. What glibc waits for there are words that become 0 or
+// smaller: groups left by their waiters, locks free. All words of the condition
+// variable are set to 0, since which ones wait for what differs from version to
+// version, and the first one of the mutex, its lock; who sleeps on them is woken.
+// Only for objects that nobody uses any more but those who shall leave: repeat it
+// until they have.
+func MakeAnew(m, v uintptr) {
+	anew(m, 4)
+	anew(v, 48)
+}
+
+func anew(a, size uintptr) {
+	for i := uintptr(0); i < size; i += 4 {
+		word.Store32(a+i, 0)
+	}
+	for i := uintptr(0); i < size; i += 4 {
+		futex.Wake(a + i)
+	}
+}
+
+// The words that glibc keeps at the front of a barrier since 2.25.
+const (
+	barArrived = 0 // in all rounds
+	barBefore  = 4 // in the rounds that are complete; who waits sleeps on it
+	barCount   = 8 // arrivals that make a round
+)
+
+// Arrived returns how many have arrived at the barrier at b, in all, and in the
+// rounds that are complete.
+func Arrived(b uintptr) (arrived, before uint32) {
+	before = word.Load32(b + barBefore)
+	return word.Load32(b + barArrived), before
+}
+
+// BarrierWord is the futex on which those sleep who wait at the barrier at b.
+func BarrierWord(b uintptr) uintptr { return b + barBefore }
+
+// BarrierCount returns how many arrivals the barrier at b is made for.
+func BarrierCount(b uintptr) uint32 { return word.Load32(b + barCount) }
+
+// OpenBarrier lets those who stand at the barrier at b go on as if all had come.
+func OpenBarrier(b uintptr) {
+	word.Store32(b+barBefore, word.Load32(b+barArrived))
+	futex.Wake(b + barBefore)
+}
 
 // Meet arrives at the barrier at b and waits until it is complete. That cannot
-// be interrupted: call it where [Arrived] shows that nobody else is missing.
+// be interrupted.
 func Meet(b uintptr) {
 	if c, err := load(); err == nil {
 		purego.SyscallN(c.barWait, b)

@@ -115,3 +115,17 @@ func Get64(a uintptr) uint64 { return *(*uint64)(unsafe.Add(unsafe.Pointer(nil),
 //go:norace
 //go:nocheckptr
 func Set64(a uintptr, v uint64) { *(*uint64)(unsafe.Add(unsafe.Pointer(nil), a)) = v }
+
+// Get8 is a plain load of a byte.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func Get8(a uintptr) uint8 { return *(*uint8)(unsafe.Add(unsafe.Pointer(nil), a)) }
+
+// Set8 is a plain store of a byte.
+//
+//go:nosplit
+//go:norace
+//go:nocheckptr
+func Set8(a uintptr, v uint8) { *(*uint8)(unsafe.Add(unsafe.Pointer(nil), a)) = v }
