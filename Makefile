@@ -26,7 +26,7 @@ COMMANDS := $(patsubst cmd/%/,$(BUILD)/%,$(sort $(dir $(wildcard cmd/*/*.go))))
 EXTLDFLAGS := -Wl,-soname,$(SONAME) -Wl,--version-script=$(CURDIR)/ext/libvillas-ext.map -Wl,-Bsymbolic-functions \
 	-Wl,-z,now -Wl,-z,nodelete
 
-.PHONY: all run test storm bench install uninstall clean help needs-build needs-test
+.PHONY: all run test storm soak-gen fuzz screens bench install uninstall clean help needs-build needs-test
 
 all: $(LIB) $(EXAMPLES) $(COMMANDS)  ## build the library, the examples and the commands into build/
 
@@ -47,11 +47,24 @@ $(ARM64): Makefile $(GO_SRC) $(EXT_SRC) | needs-test
 test: all needs-test $(ARM64)  ## run all tests
 	$(GO) vet ./...
 	VILLAS_EXT_BUILD=$(abspath $(BUILD)) $(GO) test -timeout 20m ./...
-	CGO_ENABLED=1 $(GO) test -race ./internal/... ./memory ./pool ./queue ./sample ./shmem ./node
+	CGO_ENABLED=1 $(GO) test -race $$($(GO) list ./internal/... | grep -v /chart) ./memory ./pool ./queue ./sample ./shmem ./node
 
 STORM_ROUNDS ?= 2000
 storm: all  ## kill either side STORM_ROUNDS times in both modes; prints how long it took to notice
 	VILLAS_EXT_BUILD=$(abspath $(BUILD)) STORM_ROUNDS=$(STORM_ROUNDS) $(GO) test -count=1 -timeout 2h -v -run SurvivorIsNeverStuck ./tests
+
+SOAK_SECONDS ?= 600
+soak-gen: all  ## send 10000 samples a second for SOAK_SECONDS and compare each that arrives
+	VILLAS_EXT_BUILD=$(abspath $(BUILD)) SOAK_SECONDS=$(SOAK_SECONDS) $(GO) test -count=1 -timeout 24h -v -run NoSampleIsLost ./tests
+
+FUZZ_TIME ?= 60s
+fuzz:  ## run each fuzz test for FUZZ_TIME
+	@for p in $$($(GO) list ./...); do for f in $$($(GO) test -list '^Fuzz' $$p | grep ^Fuzz); do \
+		echo "$$p $$f"; $(GO) test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZ_TIME) || exit; done; done
+
+screens: all  ## draw the pictures of the documentation
+	$(BUILD)/villas-shmem gen --wave sine,square,triangle,random --frequency 2 --amplitude 325,100,100,50 --noise 0,2,0,0 --name u,switch,triangle,walk \
+		--unit V --rate 1000 --limit 2000 --start 1700000000 --fast | $(BUILD)/villas-shmem plot - --size 900x400 --title 'Four signals' -o docs/plot.png
 
 bench: $(LIB)  ## what a call costs, beside a plain C queue in the same process
 	@mkdir -p $(BUILD)/bench
@@ -98,7 +111,7 @@ clean:  ## remove build/
 	rm -rf $(BUILD)
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
 # The main job, on real samples: a node sends them to the C example and checks what comes back.
 RATE  ?= 0

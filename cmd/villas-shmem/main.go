@@ -80,6 +80,9 @@ Exit status: 0 fine, 1 failed, 2 wrong use, 3 the other side went away.`,
 		checkCommand(),
 		pipeCommand(),
 		echoCommand(),
+		genCommand(),
+		plotCommand(),
+		compareCommand(),
 	)
 	return root
 }

@@ -46,6 +46,20 @@ func openText(ctx context.Context, path, formatName string, flag int, standard *
 	}
 }
 
+// openSamples opens a file of samples for reading alone. Malformed lines are errors,
+// or with skip reported and left out.
+func openSamples(ctx context.Context, path, formatName string, skip bool) (format.Reader, *os.File, error) {
+	file, f, err := openText(ctx, path, formatName, os.O_RDONLY, os.Stdin)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := f.NewReader(file.Name(), file)
+	if skip {
+		r = format.Skip(r, func(err *format.SyntaxError) { fmt.Fprintln(os.Stderr, "skipped", err) })
+	}
+	return r, file, nil
+}
+
 // A source is samples from text, once or again and again.
 type source struct {
 	r          format.Reader
