@@ -96,6 +96,10 @@ func (s Sample) Refs() int { return int(int32(word.Load32(s.addr + OffRefcnt))) 
 // Cap returns the number of values that s has room for.
 func (s Sample) Cap() int { return int(capacityOf(s.pool.Size())) }
 
+// CapacityOf is the number of values that samples in blocks of size bytes have
+// room for.
+func CapacityOf(size uint64) int { return int(capacityOf(size)) }
+
 // Len returns the number of values in s, at most [Sample.Cap].
 func (s Sample) Len() int { return int(Length(s.addr, s.pool.Size())) }
 

@@ -224,24 +224,32 @@ func takeName(path, name string, own *unix.Stat_t) error {
 }
 
 // replaceStale puts the object at path in the place of the one that fd is open
-// on, if that is a dead node's. Holding the dead node's lock meanwhile keeps
-// others from doing the same.
+// on, if that is a dead node's.
 func replaceStale(fd int, path, name string) error {
-	hold, err := liveness.Take(fd, liveness.NodeByte)
+	hold, st, err := holdStale(fd)
 	if err != nil {
 		return unix.EEXIST
 	}
 	defer hold.Release()
-	st, err := posixshm.Stat(fd)
-	if err != nil {
-		return unix.EEXIST
+	return posixshm.Publish(path, name, &st)
+}
+
+// holdStale takes the dead node's lock on the object that fd is open on, which
+// keeps others from replacing or removing it meanwhile. It fails if the node lives.
+func holdStale(fd int) (hold *liveness.Hold, st unix.Stat_t, err error) {
+	if hold, err = liveness.Take(fd, liveness.NodeByte); err != nil {
+		return nil, st, err
 	}
-	if !madeByUs(fd, st) { // a node built with the original holds no lock, but maps its region
+	if st, err = posixshm.Stat(fd); err == nil && !madeByUs(fd, st) { // a node built with the original holds no lock, but maps its region
 		if liveness.MappedBy(st.Dev, st.Ino) != 0 {
-			return unix.EEXIST
+			err = unix.EEXIST
 		}
 	}
-	return posixshm.Publish(path, name, &st)
+	if err != nil {
+		hold.Release()
+		return nil, st, err
+	}
+	return hold, st, nil
 }
 
 func madeByUs(fd int, st unix.Stat_t) bool {

@@ -3,6 +3,7 @@
 package tests
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -378,7 +379,9 @@ func TestMetricsTellWhatTheNodeDoes(t *testing.T) {
 	until(t, "samples in the metrics", func() bool { return want.MatchString(scrape()) })
 	text := scrape()
 	for _, pattern := range []string{`samples_total\{direction="sent",region="NAME"\} [1-9]`, `samples_total\{direction="received",region="NAME"\} [1-9]`,
-		`programs_total\{region="NAME"\} 1\n`, `dropped_total\{region="NAME"\} 0\n`, `latency_seconds_bucket\{region="NAME",le="\+Inf"\} [1-9]`} {
+		`programs_total\{region="NAME"\} 1\n`, `dropped_total\{region="NAME"\} 0\n`, `latency_seconds_bucket\{region="NAME",le="\+Inf"\} [1-9]`,
+		`queue_fill\{direction="to node",region="NAME"\} \d`, `queue_capacity\{direction="to program",region="NAME"\} 512\n`,
+		`pool_capacity\{region="NAME"\} 1024\n`, `pool_free\{region="NAME"\} \d`} {
 		if !regexp.MustCompile(strings.ReplaceAll(pattern, "NAME", name)).MatchString(text) {
 			t.Errorf("no %s in\n%s", pattern, text)
 		}
@@ -423,5 +426,59 @@ func TestSystemdIsToldWhenTheRegionIsThere(t *testing.T) {
 	}
 	if out, err := p.end(); err != nil {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestARegionIsShownWhileItIsUsedAndAfterADeath(t *testing.T) {
+	name := regionName(t)
+	p := start(t, nil, command, "node", config(t, name, "queuelen = 32", "samplelen = 4", "polling = true"), "--in", mixed, "--limit", "20", "--linger", "1m")
+	waitFor(t, "/dev/shm"+name)
+	until(t, "a region", func() bool { return exec.Command(command, "info", name).Run() == nil })
+	expect(t, 0, []string{"info", name}, `region +`+name+`, layout A, [0-9.]+ KiB\n`, `mode +polling\n`, `node +living, villas-shmem \(\d+\)\n`, `program +none\n`,
+		`to node +0 of 32 wait, 0 were written, 0 read\n`, `pool +64 of 64 samples are free\n`, `mapped by +villas-shmem \(\d+\)\n`)
+	expect(t, 0, []string{"ls"}, name+` +[0-9.]+ KiB +polling +living, villas-shmem \(\d+\) +none +0/32 +0/32 +64/64\n`)
+	expect(t, 1, []string{"rm", name}, "its node lives: stop it")
+
+	p.Process.Kill()
+	p.end()
+	expect(t, 0, []string{"info", name}, `node +dead\n`)
+	var s struct {
+		Node struct{ Living bool }
+		Pool struct{ Blocks, Free int }
+	}
+	if err := json.Unmarshal([]byte(expect(t, 0, []string{"info", "--json", name})), &s); err != nil || s.Node.Living || s.Pool.Blocks != 64 {
+		t.Error(err, s)
+	}
+	expect(t, 0, []string{"rm", name})
+	expect(t, 1, []string{"info", name}, "no such file or directory")
+	expect(t, 1, []string{"info", "no/name"}, "invalid argument")
+
+	name = regionName(t) // what is no region is neither listed nor removed
+	if err := os.WriteFile("/dev/shm"+name, make([]byte, 5000), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out := expect(t, 0, []string{"ls"}); strings.Contains(out, name) {
+		t.Error(out)
+	}
+	expect(t, 1, []string{"rm", name}, "not a region")
+	expect(t, 0, []string{"rm", "--force", name})
+}
+
+// A program built with the original holds no lock. That it ended is known by the
+// command that exec started.
+func TestAProgramBuiltWithTheOriginalIsShownAndItsEndIsNoticed(t *testing.T) {
+	for _, polling := range []string{"false", "true"} {
+		name := regionName(t)
+		legacy := execOf(compile(t, "gcc", "legacy/legacy.c", "-Wl,--as-needed"), "program", name, "1")
+		p := start(t, nil, command, "node", config(t, name, "polling = "+polling, legacy), "--in", mixed, "--loop", "--rate", "100", "--out", "/dev/null")
+		until(t, "the program attached", func() bool { return p.printed("program attached.*legacy=true") })
+		expect(t, 0, []string{"info", name}, `program +living, built with the original\n`, `mapped by +villas-shmem \(\d+\), gcclegacy`)
+		var pid int
+		fmt.Sscan(regexp.MustCompile(`command started.*pid=(\d+)`).FindStringSubmatch(p.soFar())[1], &pid)
+		syscall.Kill(pid, syscall.SIGKILL)
+		out, _ := p.end()
+		if p.status() != 3 || !strings.Contains(out, "the other side went away") || !strings.Contains(out, "signal: killed") {
+			t.Errorf("status %d\n%s", p.status(), out)
+		}
 	}
 }

@@ -36,7 +36,7 @@ type collector struct {
 	stats *statistics
 
 	samples, dropped, late, lost, malformed, programs, latency *prometheus.Desc
-	fill, cells, free, blocks, attached                        *prometheus.Desc
+	fill, cells, free, blocks                                  *prometheus.Desc
 }
 
 func newCollector(name string, s *statistics) *collector {
@@ -52,11 +52,10 @@ func newCollector(name string, s *statistics) *collector {
 		malformed: desc("malformed_total", "Malformed lines of the input."),
 		programs:  desc("programs_total", "Programs that attached."),
 		latency:   desc("latency_seconds", "Time from the node to the program and back."),
-		fill:      desc("queue_fill", "Samples in the queue: in, from the program; out, to it.", "queue"),
-		cells:     desc("queue_capacity", "Samples that the queue has room for.", "queue"),
+		fill:      desc("queue_fill", "Samples that wait in the queue.", "direction"),
+		cells:     desc("queue_capacity", "Samples that the queue has room for.", "direction"),
 		free:      desc("pool_free", "Free samples in the pool."),
 		blocks:    desc("pool_capacity", "Samples in the pool."),
-		attached:  desc("attached", "1 while a program is attached."),
 	}
 }
 
@@ -80,6 +79,16 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	metric(c.malformed, prometheus.CounterValue, s.malformed.Load())
 	metric(c.programs, prometheus.CounterValue, s.programs.Load())
 	to <- s.histogram(c.latency)
+	p, err := lookOnce(c.name)
+	if err != nil {
+		return
+	}
+	for _, d := range p.directions {
+		metric(c.fill, prometheus.GaugeValue, d.used, d.label)
+		metric(c.cells, prometheus.GaugeValue, d.capacity, d.label)
+	}
+	metric(c.free, prometheus.GaugeValue, p.pool.capacity-p.pool.used)
+	metric(c.blocks, prometheus.GaugeValue, p.pool.capacity)
 }
 
 // histogram is the latency so far.

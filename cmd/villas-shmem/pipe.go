@@ -106,10 +106,5 @@ func completeNames(_ *cobra.Command, args []string, _ string) ([]string, cobra.S
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	entries, _ := os.ReadDir("/dev/shm")
-	var names []string
-	for _, e := range entries {
-		names = append(names, "/"+e.Name())
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return names(), cobra.ShellCompDirectiveNoFileComp
 }

@@ -73,18 +73,23 @@ func Held(fd int, at int64) (bool, error) {
 // Maps reports whether the process pid maps the object of this device and inode;
 // false also where that cannot be seen.
 func Maps(pid int, dev, ino uint64) bool {
+	maps, _ := mapsObject(pid, dev, ino)
+	return maps
+}
+
+func mapsObject(pid int, dev, ino uint64) (bool, error) {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
 	if err != nil {
-		return false
+		return false, err
 	}
 	defer f.Close()
 	want := fmt.Appendf(nil, " %02x:%02x %d ", unix.Major(dev), unix.Minor(dev), ino)
 	for s := bufio.NewScanner(f); s.Scan(); {
 		if bytes.Contains(s.Bytes(), want) {
-			return true
+			return true, nil
 		}
 	}
-	return false
+	return false, nil
 }
 
 // MappedBy returns the id of another process that maps the object of this device
@@ -97,4 +102,23 @@ func MappedBy(dev, ino uint64) int {
 		}
 	}
 	return 0
+}
+
+// Mappers are the ids of all other processes that map the object; sure is false if
+// a process could not be looked into.
+func Mappers(dev, ino uint64) (pids []int, sure bool) {
+	entries, err := os.ReadDir("/proc")
+	sure = err == nil
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == os.Getpid() {
+			continue
+		}
+		maps, err := mapsObject(pid, dev, ino)
+		if maps {
+			pids = append(pids, pid)
+		}
+		sure = sure && !os.IsPermission(err)
+	}
+	return pids, sure
 }

@@ -32,12 +32,17 @@ func Path(name string) (string, error) {
 }
 
 // Open opens the existing object called name for reading and writing.
-func Open(name string) (fd int, err error) {
+func Open(name string) (fd int, err error) { return open(name, unix.O_RDWR) }
+
+// OpenToRead opens the existing object called name for reading only.
+func OpenToRead(name string) (fd int, err error) { return open(name, unix.O_RDONLY) }
+
+func open(name string, access int) (fd int, err error) {
 	path, err := Path(name)
 	if err != nil {
 		return -1, err
 	}
-	fd, err = unix.Open(path, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	fd, err = unix.Open(path, access|unix.O_CLOEXEC|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err == unix.ELOOP {
 		err = unix.EACCES
 	}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+
+	"github.com/villas-ext/villas-ext/format"
+	"github.com/villas-ext/villas-ext/shmem"
+)
+
+// An onlooker looks at what carries an exchange and takes no part in it: all that
+// the commands need to show.
+type onlooker interface {
+	// Look describes it as it is now.
+	Look() (*picture, error)
+	// Latest makes rec the sample that was written last in a direction of the
+	// picture; shmem.ErrNoSample if there is none.
+	Latest(direction int, rec *format.Record) error
+	// Current reports false when the name has come to lead to another object.
+	Current() bool
+	Close()
+}
+
+// A picture is what an onlooker saw.
+type picture struct {
+	facts      [][2]string // name and value, for people
+	directions []direction
+	pool       fill
+	data       any      // all of it, for --json
+	row        []string // in a list, under the titles of ls
+}
+
+// A direction is a queue from one side to the other.
+type direction struct {
+	label string
+	fill
+	written uint64 // samples since the beginning
+}
+
+// fill is how many of capacity are in use.
+type fill struct{ used, capacity uint64 }
+
+// look opens what name names for looking at it.
+func look(name string) (onlooker, error) {
+	i, err := shmem.NewInspector(name)
+	if err != nil {
+		return nil, err
+	}
+	return &regionOnlooker{i}, nil
+}
+
+// names are the names of all objects that look could be interested in.
+func names() (all []string) {
+	entries, _ := os.ReadDir("/dev/shm")
+	for _, e := range entries {
+		if e.Type().IsRegular() && !strings.HasPrefix(e.Name(), ".") {
+			all = append(all, "/"+e.Name())
+		}
+	}
+	return all
+}
+
+// remove removes what name names; see [shmem.Remove].
+func remove(name string, force bool) error { return shmem.Remove(name, force) }
+
+type regionOnlooker struct{ *shmem.Inspector }
+
+// Directions of a region.
+const (
+	toProgram = iota
+	toNode
+)
+
+func (r *regionOnlooker) Latest(direction int, rec *format.Record) error {
+	s, err := r.Inspector.Latest(direction == toNode)
+	if err == nil {
+		rec.Load(s)
+	}
+	return err
+}
+
+func (r *regionOnlooker) Look() (*picture, error) {
+	s, err := r.Inspector.Look()
+	if err != nil {
+		return nil, err
+	}
+	mode := "signalled"
+	if s.Polling {
+		mode = "polling"
+	}
+	made := ""
+	if s.Reference {
+		made = ", made by a node built with the original"
+	}
+	program := party(s.Program)
+	switch {
+	case s.Reference && !s.Program.Living, s.Attach == shmem.AttachFree:
+		program = "none"
+	case s.Attach == shmem.AttachAttached && s.Program.Pid == 0 && !s.Reference:
+		program += ", built with the original"
+	}
+	pool := fmt.Sprintf("%d of %d samples are free", s.Pool.Free, s.Pool.Blocks)
+	if s.Pool.Held > 0 {
+		pool += fmt.Sprintf(", %d in somebody's hands", s.Pool.Held)
+	}
+	if s.Pool.Leaked > 0 {
+		pool += fmt.Sprintf(", %d leaked: nobody is there to put them back", s.Pool.Leaked)
+	}
+	mappers := make([]string, len(s.Mappers))
+	for i, pid := range s.Mappers {
+		mappers[i] = process(pid)
+	}
+	p := &picture{
+		facts: [][2]string{
+			{"region", fmt.Sprintf("%s, layout A%s, %s", s.Name, made, bytes(s.Size))},
+			{"access", fmt.Sprintf("%s, %s:%s", s.Mode, userName(s.UID), groupName(s.GID))},
+			{"mode", mode},
+			{"samples", fmt.Sprintf("%d of up to %d values", s.Pool.Blocks, s.Pool.Values)},
+			{"node", party(s.Node)},
+			{"program", program},
+			{"to program", traffic(s.Out)},
+			{"to node", traffic(s.In)},
+			{"pool", pool},
+			{"mapped by", strings.Join(mappers, ", ")},
+		},
+		directions: []direction{
+			{"to program", fill{s.Out.Len, s.Out.Capacity}, s.Out.Pushed},
+			{"to node", fill{s.In.Len, s.In.Capacity}, s.In.Pushed},
+		},
+		pool: fill{s.Pool.Blocks - s.Pool.Free, s.Pool.Blocks},
+		data: s,
+		row: []string{s.Name, bytes(s.Size), mode, party(s.Node), program, fmt.Sprintf("%d/%d", s.Out.Len, s.Out.Capacity),
+			fmt.Sprintf("%d/%d", s.In.Len, s.In.Capacity), fmt.Sprintf("%d/%d", s.Pool.Free, s.Pool.Blocks)},
+	}
+	return p, nil
+}
+
+// party says in a word how a side is, and who it is.
+func party(p shmem.Party) string {
+	word := "dead"
+	switch {
+	case p.Living && p.Stopped:
+		word = "stopping"
+	case p.Living:
+		word = "living"
+	case p.Stopped:
+		word = "stopped"
+	}
+	if p.Pid != 0 && p.Living {
+		return word + ", " + process(p.Pid)
+	}
+	return word
+}
+
+// traffic says what is in a queue and went through it.
+func traffic(q shmem.QueueState) string {
+	text := fmt.Sprintf("%d of %d wait, %d were written, %d read", q.Len, q.Capacity, q.Pushed, q.Pulled)
+	if q.Unpublished > 0 {
+		text += fmt.Sprintf(", %d are being written", q.Unpublished)
+	}
+	if q.Sleeping {
+		text += ", the reader sleeps"
+	}
+	return text
+}
+
+// process is a process as people know it.
+func process(pid int) string {
+	comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil {
+		return fmt.Sprintf("process %d", pid)
+	}
+	return fmt.Sprintf("%s (%d)", strings.TrimSpace(string(comm)), pid)
+}
+
+func userName(id uint32) string {
+	text := strconv.FormatUint(uint64(id), 10)
+	if u, err := user.LookupId(text); err == nil {
+		return u.Username
+	}
+	return text
+}
+
+func groupName(id uint32) string {
+	text := strconv.FormatUint(uint64(id), 10)
+	if g, err := user.LookupGroupId(text); err == nil {
+		return g.Name
+	}
+	return text
+}
