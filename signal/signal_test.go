@@ -90,6 +90,20 @@ func TestNoiseIsWhiteAndTheWalksStepsAre(t *testing.T) {
 	}
 }
 
+func TestAWalkStraysByItsAmplitudeInAPeriod(t *testing.T) {
+	for periods, want := range map[uint64]float64{1: 3, 100: 30} {
+		var ends []float64
+		for seed := range uint64(2000) {
+			var v [1]float64
+			NewGenerator(1000, seed, Signal{Shape: Random, Frequency: 10, Amplitude: 3}).At(100*periods, v[:])
+			ends = append(ends, v[0])
+		}
+		if m, d, _ := moments(ends); math.Abs(m) > want/10 || math.Abs(d/want-1) > 0.06 {
+			t.Errorf("after %d periods: mean %v, deviation %v", periods, m, d)
+		}
+	}
+}
+
 func TestASampleDependsOnItsNumberAndTheSeedAlone(t *testing.T) {
 	signals := []Signal{{Shape: Random, Frequency: 1, Amplitude: 1}, {Shape: Sine, Frequency: 1, Noise: 1}, {Shape: Random, Frequency: 1, Amplitude: 1}}
 	there, back := make([][3]float64, 1000), NewGenerator(100, 7, signals...)

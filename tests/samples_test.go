@@ -41,6 +41,24 @@ func TestGeneratedSamplesAreTheSameInEveryFormat(t *testing.T) {
 	}
 }
 
+func TestGenCountsTimeAndSequence(t *testing.T) {
+	out, _ := shell(t, `$V gen --rate 3000 --wave counter --amplitude 0.5 --start 7 --limit 20000 --fast`)
+	n := 0
+	for line := range strings.Lines(out) {
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		ns := (int64(n)*1e9 + 1500) / 3000
+		if want := fmt.Sprintf("%d.%09d(%d)\t%d.%d0000000000000000\n", 7+ns/1e9, ns%1e9, n, n/2, n%2*5); line != want {
+			t.Fatalf("sample %d is %swant %s", n, line, want)
+		}
+		n++
+	}
+	if n != 20000 {
+		t.Errorf("%d samples", n)
+	}
+}
+
 func TestGenKeepsItsRateAndItsTimes(t *testing.T) {
 	begin := time.Now()
 	out, status := shell(t, `$V gen --rate 1000 --limit 500 --lag 1m --wave counter --start 7 | $V compare - <($V gen --rate 1000 --limit 500 --wave counter --start 7 --fast)`)
@@ -99,6 +117,7 @@ func TestGenTellsWrongUseAndBadOutput(t *testing.T) {
 		{`$V gen --fast | head -1 > /dev/null`, 0, ""},
 		{`$V gen --fast > /dev/full`, 1, "output: write /dev/stdout: no space left on device"},
 		{`$V gen --limit 1 > /dev/full`, 1, "no space left on device"},
+		{`$V gen --limit 1 --fast > /dev/full`, 1, "no space left on device"},
 		{`$V gen --out there/is/none.csv`, 1, "no such file or directory"},
 		{`$V gen --wave sinus`, 2, `there is no shape "sinus": it must be one of random, sine, square, triangle, ramp, counter, mixed`},
 		{`$V gen --rate 0`, 2, "--rate must be above 0"},
@@ -116,14 +135,14 @@ func TestGenTellsWrongUseAndBadOutput(t *testing.T) {
 }
 
 func TestGenIsANodeForOneProgramAfterTheOther(t *testing.T) {
-	name := regionName(t)
+	name, begin := regionName(t), time.Now()
 	gen := start(t, nil, command, "gen", "--region", name, "--rate", "2000", "--wave", "mixed", "--start", "7", "--lag", "1m")
 	waitFor(t, "/dev/shm"+name)
-	killed := start(t, nil, filepath.Join(buildDir, "echo"), "-q", name)
-	time.Sleep(300 * time.Millisecond)
-	killed.Process.Kill()
-	killed.Wait()
 	for range 2 {
+		killed := start(t, nil, filepath.Join(buildDir, "echo"), "-q", name)
+		time.Sleep(300 * time.Millisecond)
+		killed.Process.Kill()
+		killed.Wait()
 		out, status := shell(t, fmt.Sprintf(`
 			$V pipe %s --wait --no-input --limit 300 --out got.villas || exit
 			$V gen --rate 2000 --wave mixed --start 7 --fast --limit 100000 | $V compare --by-sequence --float32 -n 1000000 got.villas - > report
@@ -131,11 +150,20 @@ func TestGenIsANodeForOneProgramAfterTheOther(t *testing.T) {
 		if !strings.Contains(out, "samples    300 and 100000\ncompared   300\ndifferent  0\n") {
 			t.Errorf("status %d\n%s", status, out)
 		}
+		time.Sleep(time.Second) // with nobody there
 	}
+	last := start(t, nil, filepath.Join(buildDir, "echo"), "-q", name)
+	time.Sleep(300 * time.Millisecond)
 	gen.Process.Signal(syscall.SIGINT)
 	out, err := gen.end()
-	if m := regexp.MustCompile(`^sent +\d+\nreturned +(\d+)\nmissed +0\nprograms +3\n$`).FindStringSubmatch(out); err != nil || m == nil || m[1] == "0" {
-		t.Errorf("%v\n%s", err, out)
+	attached := time.Since(begin) - 2*time.Second
+	last.Wait()
+	m := regexp.MustCompile(`^sent +(\d+)\nreturned +(\d+)\nmissed +0\nprograms +5\n$`).FindStringSubmatch(out)
+	if err != nil || m == nil || m[2] == "0" {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if sent, _ := strconv.Atoi(m[1]); sent > int(attached.Seconds()*2000)+5 {
+		t.Errorf("%d samples were sent in %v: also while nobody was there", sent, attached)
 	}
 }
 

@@ -208,7 +208,9 @@ func (g *generation) run(ctx context.Context, put func([]format.Record) (int, er
 		due, err := len(g.batch), ctx.Err()
 		if g.pacer != nil {
 			if due, err = g.pacer.Wait(ctx); g.pacer.Next() != g.number {
-				g.number = g.pacer.Next() // some were missed
+				if g.number = g.pacer.Next(); g.limit > 0 { // some were missed
+					g.number = min(g.number, g.limit)
+				}
 				continue
 			}
 		}
@@ -256,12 +258,7 @@ func (g *generation) fill(n uint64, rec *format.Record) {
 }
 
 // missed is how many samples were left out.
-func (g *generation) missed() uint64 {
-	if g.pacer == nil {
-		return 0
-	}
-	return g.pacer.Missed()
-}
+func (g *generation) missed() uint64 { return g.number - g.sent }
 
 // toText writes the samples to w.
 func (g *generation) toText(ctx context.Context, w format.Writer) error {

@@ -36,6 +36,7 @@ func TestDifferencesAreToldWithTheirPlaces(t *testing.T) {
 		{"1.5 1.5\n2 3 4\n", Options{}, []string{"a:3: the number of values is 2, in b:1 1", "a:4: the number of values is 1, in b:2 2"}},
 		{"1.7(2) 1.5 2\n2(2) 3\n", Options{}, []string{"a:3: sequence is 1, in b:1 2", "a:3: time is 1.000000005, in b:1 1.000000007, off by 2ns"}},
 		{"1.7(2) 1.5 2\n2(2) 3\n", Options{Time: 2, NoSequence: true}, nil},
+		{"1.7 1.5 2\n2(2) 3\n", Options{Time: 1}, []string{"a:3: time is 1.000000005, in b:1 1.000000007, off by 2ns"}},
 		{"9.7(2) 1.5 2\n2(2) 3\n", Options{NoTime: true, NoSequence: true}, nil},
 		{"1.5(1) nan 2\n2 3\n", Options{Abs: 1e9}, []string{"a:3: voltage is 1.5, in b:1 NaN, off by +Inf"}},
 		{"0(0) 0\n2(2) 3\n4(4) 5\n", Options{BySequence: true},

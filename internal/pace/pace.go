@@ -13,24 +13,20 @@ import (
 
 // A Pacer says when ticks are due. It is not safe for concurrent use.
 type Pacer struct {
-	rate   float64
-	lag    time.Duration
-	start  int64 // of tick 0, ns of the monotonic clock
-	next   uint64
-	missed uint64
+	rate  float64
+	lag   time.Duration
+	start int64 // of tick 0, ns of the monotonic clock
+	next  uint64
 }
 
-// New makes a pacer of rate ticks a second, from now on. A tick that is later than
-// lag is given up, so no burst to catch up is longer than that.
+// New makes a pacer of rate ticks a second, from now on. Ticks that are later than
+// lag are missed: Next jumps over them, and no burst to catch up is longer.
 func New(rate float64, lag time.Duration) *Pacer {
 	return &Pacer{rate: rate, lag: lag, start: now()}
 }
 
 // Next is the number of the next tick, from 0.
 func (p *Pacer) Next() uint64 { return p.next }
-
-// Missed is how many ticks were given up.
-func (p *Pacer) Missed() uint64 { return p.missed }
 
 // Resume makes the next tick due now, after a pause that counts for nothing.
 func (p *Pacer) Resume() { p.start += now() - p.due(p.next) }
@@ -57,9 +53,7 @@ func (p *Pacer) Wait(ctx context.Context) (int, error) {
 			continue
 		}
 		if late := t - due - int64(p.lag); late > 0 {
-			n := uint64(float64(late)*p.rate/1e9) + 1
-			p.missed += n
-			p.next += n
+			p.next += uint64(float64(late)*p.rate/1e9) + 1
 			continue
 		}
 		return 1 + int(float64(t-due)*p.rate/1e9), nil
