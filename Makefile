@@ -26,7 +26,7 @@ COMMANDS := $(patsubst cmd/%/,$(BUILD)/%,$(sort $(dir $(wildcard cmd/*/*.go))))
 EXTLDFLAGS := -Wl,-soname,$(SONAME) -Wl,--version-script=$(CURDIR)/ext/libvillas-ext.map -Wl,-Bsymbolic-functions \
 	-Wl,-z,now -Wl,-z,nodelete
 
-.PHONY: all run test storm soak-gen fuzz screens bench install uninstall clean help needs-build needs-test
+.PHONY: all run test storm soak soak-gen fuzz screens bench install uninstall clean help needs-build needs-test
 
 all: $(LIB) $(EXAMPLES) $(COMMANDS)  ## build the library, the examples and the commands into build/
 
@@ -49,9 +49,16 @@ test: all needs-test $(ARM64)  ## run all tests
 	VILLAS_EXT_BUILD=$(abspath $(BUILD)) $(GO) test -timeout 20m ./...
 	CGO_ENABLED=1 $(GO) test -race $$($(GO) list ./internal/... | grep -v /chart) ./memory ./pool ./queue ./sample ./shmem ./node
 
+# Long forms of tests, each with its figures on the standard output.
+LONG = VILLAS_EXT_BUILD=$(abspath $(BUILD)) $(GO) test -count=1 -timeout 12h -v ./tests -run
+
 STORM_ROUNDS ?= 2000
 storm: all  ## kill either side STORM_ROUNDS times in both modes; prints how long it took to notice
-	VILLAS_EXT_BUILD=$(abspath $(BUILD)) STORM_ROUNDS=$(STORM_ROUNDS) $(GO) test -count=1 -timeout 2h -v -run SurvivorIsNeverStuck ./tests
+	VILLAS_EXT_LIMIT=4h STORM_ROUNDS=$(STORM_ROUNDS) $(LONG) Survivor
+
+soak: SOAK_SECONDS = 3600
+soak: all  ## exchange at full rate for SOAK_SECONDS, threads and processes, both modes, C and Go
+	VILLAS_EXT_LIMIT=4h SOAK_SECONDS=$(SOAK_SECONDS) $(LONG) LongRun
 
 SOAK_SECONDS ?= 600
 soak-gen: all  ## send 10000 samples a second for SOAK_SECONDS and compare each that arrives

@@ -11,17 +11,19 @@ import (
 	"testing"
 )
 
-// goExchange builds tests/exchange without cgo.
-func goExchange(t testing.TB) string {
+// goProgram builds the command in the folder of this name here, without cgo.
+func goProgram(t testing.TB, name string, flags ...string) string {
 	t.Helper()
-	out := filepath.Join(scratch(t), "goexchange")
-	cmd := exec.Command("go", "build", "-o", out, "./exchange")
+	out := filepath.Join(scratch(t), strings.NewReplacer(" ", "", "-", "", "=", "").Replace("go"+name+strings.Join(flags, "")))
+	cmd := exec.Command("go", append(append([]string{"build"}, flags...), "-o", out, "./"+name)...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if b, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, b)
 	}
 	return out
 }
+
+func goExchange(t testing.TB) string { return goProgram(t, "exchange") }
 
 // exchangeBoth has the two sides exchange count samples, all checked by the node.
 func exchangeBoth(t *testing.T, env []string, node, program string, polling, count, vector int) {

@@ -5,8 +5,6 @@ package tests
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -18,12 +16,7 @@ import (
 // pusher only grows, and adds all up.
 func TestThreadsAndProcessesInTwoLanguagesShareOneQueue(t *testing.T) {
 	c := compile(t, "gcc", "queues/party.c")
-	goParty := filepath.Join(scratch(t), "goparty")
-	cmd := exec.Command("go", "build", "-o", goParty, "./party")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if b, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, b)
-	}
+	goParty := goProgram(t, "party")
 	const each = 50_000
 	host := start(t, nil, c, "host", regionName(t))
 	defer host.end()
