@@ -12,7 +12,7 @@ ifeq ($(origin CC),default)
 CC       := gcc
 endif
 CFLAGS   ?= -O2 -g
-GOFLAGS_LIB := -trimpath -buildmode=c-shared
+GOFLAGS_LIB := -trimpath -buildmode=c-shared -tags=$(TAGS)
 
 LIB      := $(BUILD)/$(SONAME)
 GO_SRC   := $(shell find . -name '*.go' -not -name '*_test.go' -not -path './$(BUILD)/*') go.mod
@@ -43,8 +43,13 @@ ARM64 := $(BUILD)/arm64/$(SONAME)
 $(ARM64): Makefile $(GO_SRC) $(EXT_SRC) | needs-test
 	GOARCH=arm64 $(MAKE) --no-print-directory CC=aarch64-linux-gnu-gcc BUILD=$(BUILD)/arm64 $@
 
+# The library that dies where a test says (tag faults) and asserts each address it touches (tag bounds).
+CHECKED := $(BUILD)/checked/$(SONAME)
+$(CHECKED): Makefile $(GO_SRC) $(EXT_SRC)
+	$(MAKE) --no-print-directory TAGS=faults,bounds BUILD=$(BUILD)/checked $@
+
 # Every test. Long ones have targets of their own.
-test: all needs-test $(ARM64)  ## run all tests
+test: all needs-test $(ARM64) $(CHECKED)  ## run all tests
 	$(GO) vet ./...
 	VILLAS_EXT_BUILD=$(abspath $(BUILD)) $(GO) test -timeout 20m ./...
 	CGO_ENABLED=1 $(GO) test -race $$($(GO) list ./internal/... | grep -v /chart) ./memory ./pool ./queue ./sample ./shmem ./node

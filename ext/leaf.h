@@ -101,8 +101,7 @@ VX_DECLARE(long, managed_init, void *base, size_t size);	/* 1 or 0 */
 VX_DECLARE(void *, managed_alloc, void *base, size_t size, size_t alignment);
 VX_DECLARE(long, managed_free, void *base, void *p);	/* 1 or 0 */
 
-VX_DECLARE(long, region_format, void *base, size_t size, int queuelen, int samplelen, int polling);
-VX_DECLARE(void, region_answer, void *base, uint32_t pid);
+VX_DECLARE(long, region_format, void *base, size_t size, int queuelen, int samplelen, int polling, uint32_t pid);
 VX_DECLARE(long, region_attach, void *base, size_t size, struct vx_mapping **m);
 VX_DECLARE(void, region_detach, struct vx_mapping *m);
 VX_DECLARE(struct vx_mapping *, region_find, const void *p);

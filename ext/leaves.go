@@ -63,6 +63,11 @@ func entry[F any](f F) C.uintptr_t {
 // here on.
 func init() {
 	debug.SetGCPercent(-1)
+	word.Allow(addr(&records), unsafe.Sizeof(records))
+	word.Allow(addr(&spans), unsafe.Sizeof(spans))
+	word.Allow(addr(&spansUsed), unsafe.Sizeof(spansUsed))
+	word.Allow(addr(&stash), unsafe.Sizeof(stash))
+	word.Allow(addr(&stashed), unsafe.Sizeof(stashed))
 	var table [C.VX_LEAF_COUNT]C.uintptr_t
 	table[C.VX_INDEX_queue_push] = entry(queuePush)
 	table[C.VX_INDEX_queue_pull] = entry(queuePull)
@@ -94,7 +99,6 @@ func init() {
 	table[C.VX_INDEX_managed_alloc] = entry(managedAlloc)
 	table[C.VX_INDEX_managed_free] = entry(managedFree)
 	table[C.VX_INDEX_region_format] = entry(regionFormat)
-	table[C.VX_INDEX_region_answer] = entry(regionAnswer)
 	table[C.VX_INDEX_region_attach] = entry(regionAttach)
 	table[C.VX_INDEX_region_detach] = entry(regionDetach)
 	table[C.VX_INDEX_region_find] = entry(regionFind)
@@ -508,7 +512,10 @@ func poolDestroy(p, mem, buffer uintptr) uint64 {
 
 //go:nosplit
 //go:norace
-func poolNoteHeld(m, held uintptr) { at(m).region.Pool.NoteHeld(held) }
+func poolNoteHeld(m, held uintptr) {
+	at(m).region.Pool.NoteHeld(held)
+	word.Allow(held, uintptr(at(m).region.Pool.Count()))
+}
 
 //go:nosplit
 //go:norace
@@ -540,16 +547,16 @@ func managedFree(base, p uintptr) int64 {
 
 //go:nosplit
 //go:norace
-func regionFormat(base, size uintptr, queuelen, samplelen, polling int32) int64 {
+func regionFormat(base, size uintptr, queuelen, samplelen, polling int32, pid uint32) int64 {
 	if queuelen < 1 || samplelen < 0 {
 		return einval
 	}
-	return int64(shmem.Format(base, size, uint64(queuelen), uint64(samplelen), polling != 0))
+	word.Allow(base, size)
+	fault := shmem.Format(base, size, uint64(queuelen), uint64(samplelen), polling != 0)
+	shmem.Answer(base, pid)
+	word.Forbid(base)
+	return int64(fault)
 }
-
-//go:nosplit
-//go:norace
-func regionAnswer(base uintptr, pid uint32) { shmem.Answer(base, pid) }
 
 //go:nosplit
 //go:norace
@@ -561,7 +568,9 @@ func regionAttach(base, size, mapping uintptr) int64 {
 	if r == nil {
 		return enomem
 	}
+	word.Allow(base, size)
 	if fault := r.region.Attach(base, size); fault != 0 {
+		word.Forbid(base)
 		word.Store32(addr(&r.taken), 0)
 		return int64(fault)
 	}
@@ -612,6 +621,8 @@ func regionDetach(m uintptr) {
 	start, size := r.region.Base, r.region.Size
 	r.withdraw()
 	emptyStash(start, size)
+	word.Forbid(start)
+	word.Forbid(r.region.Pool.Held())
 }
 
 //go:nosplit

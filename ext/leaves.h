@@ -37,7 +37,6 @@
 	LEAF(managed_alloc) \
 	LEAF(managed_free) \
 	LEAF(region_format) \
-	LEAF(region_answer) \
 	LEAF(region_attach) \
 	LEAF(region_detach) \
 	LEAF(region_find) \

@@ -24,6 +24,8 @@ package main
 // from there.
 
 // #cgo CFLAGS: -std=gnu11 -O2 -g -Wall -Wextra -Wno-unused-parameter -fvisibility=hidden -fexceptions -I${SRCDIR}/../include
+// #cgo faults CFLAGS: -DVX_FAULTS
+// #cgo bounds CFLAGS: -DVX_BOUNDS
 // #cgo LDFLAGS: -pthread -lm
 // #include "leaf.h"
 import "C"

@@ -13,6 +13,7 @@
 
 #include <villas/shmem_node.h>
 
+#include "fault.h"
 #include "guard.h"
 #include "object.h"
 #include "side.h"
@@ -154,11 +155,9 @@ static int make_region(struct shmem_node *node, const struct stat *own)
 		return -fd;
 	char *base = vx_object_map(fd, size, o->flags & SHMEM_LOCK_MEMORY, &err);
 	if (base) {
-		long r = vx_leaf_region_format(base, size, o->queuelen, o->samplelen, o->polling);
-		if (!r) {
-			vx_leaf_region_answer(base, (uint32_t) getpid());
+		long r = vx_leaf_region_format(base, size, o->queuelen, o->samplelen, o->polling, (uint32_t) getpid());
+		if (!r)
 			r = vx_leaf_region_attach(base, size, &m);
-		}
 		err = (int) -r;
 	}
 	if (!err && fstat(fd, &st))
@@ -182,6 +181,7 @@ static int make_region(struct shmem_node *node, const struct stat *own)
 	if (!err) {
 		vx_leaf_pool_note_held(m, m->held);
 		m->hold = vx_hold(fd, VX_NODE_BYTE, &err);
+		vx_fault("publish");
 		err = m->hold ? take_name(path, node->name, own) : err;
 	}
 	if (err) {
@@ -191,7 +191,7 @@ static int make_region(struct shmem_node *node, const struct stat *own)
 			vx_unmap(m);
 		} else {
 			if (base)
-				munmap(base, size);
+				vx_object_unmap(base, size);
 			close(fd);
 		}
 		return err;

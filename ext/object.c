@@ -96,9 +96,35 @@ int vx_object_publish(const char *path, const char *name, const struct stat *rep
 	return rename(path, target) ? errno : 0;
 }
 
+static size_t page(void)
+{
+	return (size_t) sysconf(_SC_PAGESIZE);
+}
+
+/* In builds with the tag bounds so much address space before and behind a mapping faults when touched. */
+#ifdef VX_BOUNDS
+#define RESERVED (4ul << 30)
+#else
+#define RESERVED 0ul
+#endif
+
+static size_t whole_pages(size_t size)
+{
+	return (size + page() - 1) & ~(page() - 1);
+}
+
+static char *reserve(size_t size)
+{
+	if (!RESERVED)
+		return NULL;
+	char *p = mmap(NULL, whole_pages(size) + 2 * RESERVED, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return p == MAP_FAILED ? NULL : p + RESERVED;
+}
+
 void *vx_object_map(int fd, size_t size, bool lock, int *err)
 {
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
+	char *at = reserve(size);
+	void *p = mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE | (at ? MAP_FIXED : 0), fd, 0);
 
 	if (p == MAP_FAILED) {
 		*err = errno;
@@ -106,15 +132,15 @@ void *vx_object_map(int fd, size_t size, bool lock, int *err)
 	}
 	if (lock && mlock(p, size)) {
 		*err = errno;
-		munmap(p, size);
+		vx_object_unmap(p, size);
 		return NULL;
 	}
 	return p;
 }
 
-static size_t page(void)
+void vx_object_unmap(void *base, size_t size)
 {
-	return (size_t) sysconf(_SC_PAGESIZE);
+	munmap((char *) base - RESERVED, whole_pages(size) + 2 * RESERVED);
 }
 
 void *vx_hold(int fd, long byte, int *err)
@@ -170,7 +196,7 @@ bool vx_is_ours(int fd, size_t size)
 		vx_leaf_region_detach(m);
 	}
 	if (base)
-		munmap(base, size);
+		vx_object_unmap(base, size);
 	return ours;
 }
 

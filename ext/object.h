@@ -29,6 +29,7 @@ VX_HIDDEN int vx_object_publish(const char *path, const char *name, const struct
 
 /* Map size bytes of fd, touched once so that no page faults later, and locked into memory if asked. */
 VX_HIDDEN void *vx_object_map(int fd, size_t size, bool lock, int *err);
+VX_HIDDEN void vx_object_unmap(void *base, size_t size);
 
 /* Lock byte of the object fd until the process dies or vx_unhold: the page that keeps the lock, or NULL and *err.
  * The lock's file description is referenced by that page alone, and a forked child does not get it. */

@@ -11,6 +11,7 @@
 
 #include <villas/shmem.h>
 
+#include "fault.h"
 #include "guard.h"
 #include "object.h"
 #include "side.h"
@@ -37,7 +38,7 @@ static void abandon(void *arg)
 		vx_unmap(o->m);
 	else {
 		if (o->base)
-			munmap(o->base, o->size);
+			vx_object_unmap(o->base, o->size);
 		if (o->fd >= 0)
 			close(o->fd);
 	}
@@ -92,9 +93,11 @@ static int enter(struct vx_mapping *m)
 		return ESTALE;	/* the program before us is gone, the node is about to notice */
 	if (r)
 		return (int) -r;
+	vx_fault("enter");
 	m->hold = vx_hold(atomic_load(&m->fd), VX_PROGRAM_BYTE, &err);
 	if (!m->hold)
 		return err == EAGAIN ? EBUSY : err;
+	vx_fault("entered");
 	if (!vx_leaf_region_entered(m))
 		return ESTALE;
 	vx_futex_wake(m->state);

@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "fault.h"
 #include "guard.h"
 #include "object.h"
 #include "side.h"
@@ -127,6 +128,7 @@ static int write_once(struct vx_mapping *m, struct vx_channel *c, struct vx_chan
 	long n = vx_leaf_channel_write(m, c, smps, cnt);
 	if (VX_UNLIKELY(n < 0))
 		return vx_fail(n);
+	vx_fault("wake");
 	if (VX_UNLIKELY(n >> 32))
 		vx_wake(&m->party, c, n);
 	return (int) (uint32_t) n;
@@ -221,7 +223,7 @@ void vx_unmap(struct vx_mapping *m)
 
 	vx_guard_stop(&m->party);
 	vx_leaf_region_detach(m);	/* before the addresses can become somebody else's */
-	munmap(base, size);
+	vx_object_unmap(base, size);
 	if (held)
 		munmap(held, held_size);
 	vx_unhold(hold);

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "fault.h"
 #include "guard.h"
 #include "wait.h"
 
@@ -188,6 +189,7 @@ void vx_wait_readable(struct vx_party *p, struct vx_channel *c, uint64_t deadlin
 			return;
 		}
 		atomic_store(c->waiters, 1);
+		vx_fault("announce");
 		if (vx_leaf_channel_empty(c) && !vx_stopped(c) && !atomic_load(&p->closing))
 			vx_futex_wait(c->waiters, 1, look);
 	}
@@ -204,6 +206,7 @@ void vx_wake(struct vx_party *p, struct vx_channel *c, long flags)
 	/* Without the mutex where it cannot be had: a waiter that misses this broadcast looks again when the next comes. */
 	if (flags & VX_BROADCAST && atomic_load(&p->legacy) && !p->polling && vx_guard_enter(p)) {
 		bool locked = lock(p, c);
+		vx_fault("mutex");
 		pthread_cond_broadcast(c->ready);
 		if (locked)
 			pthread_mutex_unlock(c->mutex);

@@ -301,11 +301,11 @@ func (v *View) Unhold(p uintptr) bool {
 	return true
 }
 
-// NotesHeld reports whether v has room for such notes.
+// Held is the address of those notes, 0 without any.
 //
 //go:nosplit
 //go:norace
-func (v *View) NotesHeld() bool { return v.held != 0 }
+func (v *View) Held() uintptr { return v.held }
 
 // Holds reports whether this process holds any block, as far as noted.
 //

@@ -39,7 +39,10 @@
 // entering the Go runtime.
 package queue
 
-import "github.com/villas-ext/villas-ext/internal/word"
+import (
+	"github.com/villas-ext/villas-ext/internal/fault"
+	"github.com/villas-ext/villas-ext/internal/word"
+)
 
 // claimAttempts bounds the rounds of one claim. A round is lost when another
 // thread's claim succeeds in between; thousands lost in a row do not happen
@@ -72,6 +75,7 @@ func claim(cells uintptr, mask uint64, counter uintptr, lag, n uint64) (pos, got
 			got++
 		}
 		if word.CompareAndSwap64(counter, pos, pos+got) {
+			fault.Here(fault.Push + uint32(lag))
 			return pos, got
 		}
 	}
@@ -157,6 +161,8 @@ func push(base, cells uintptr, mask uint64, tail, p uintptr) bool {
 		if pos, got = claim(cells, mask, tail, lagPush, 1); got == 0 {
 			return false
 		}
+	} else {
+		fault.Here(fault.Push)
 	}
 	publish(base, cells, mask, pos, p)
 	return true
@@ -185,6 +191,8 @@ func pull(base, cells uintptr, mask uint64, head uintptr) (uintptr, bool) {
 		if pos, got = claim(cells, mask, head, lagPull, 1); got == 0 {
 			return 0, false
 		}
+	} else {
+		fault.Here(fault.Pull)
 	}
 	return take(base, cells, mask, pos), true
 }

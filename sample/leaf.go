@@ -301,7 +301,7 @@ func Format(s uintptr, i int64) int32 {
 //go:nosplit
 //go:norace
 func HandOver(p *pool.View, s uintptr) {
-	if p.NotesHeld() && int32(word.Load32(s+OffRefcnt)) <= 1 {
+	if p.Held() != 0 && int32(word.Load32(s+OffRefcnt)) <= 1 {
 		p.Unhold(s)
 	}
 }

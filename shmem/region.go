@@ -274,7 +274,7 @@ func (r *Region) Write(c *Channel, ss uintptr, n uint64) int64 {
 //go:nosplit
 //go:norace
 func (r *Region) Push(v *queue.View, ss uintptr, n uint64) uint64 {
-	if r.Pool.NotesHeld() {
+	if r.Pool.Held() != 0 {
 		r.handOver(v, ss, n)
 	}
 	done := v.PushMany(ss, n)

@@ -127,13 +127,13 @@ func Unlink(name string, st *unix.Stat_t) error {
 // Map maps size bytes of fd, touched once so that no page faults later, and
 // returns their address. lock keeps them in memory.
 func Map(fd int, size uintptr, lock bool) (uintptr, error) {
-	p, err := unix.MmapPtr(fd, 0, nil, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED|unix.MAP_POPULATE)
+	p, err := mapShared(fd, size)
 	if err != nil {
 		return 0, err
 	}
 	if lock {
 		if err := unix.Mlock(unsafe.Slice((*byte)(p), size)); err != nil {
-			unix.MunmapPtr(p, size)
+			unmapShared(uintptr(p), size)
 			return 0, fmt.Errorf("lock %d bytes in memory (see RLIMIT_MEMLOCK): %w", size, err)
 		}
 	}
@@ -141,9 +141,7 @@ func Map(fd int, size uintptr, lock bool) (uintptr, error) {
 }
 
 // Unmap takes the mapping at address base away.
-func Unmap(base, size uintptr) {
-	unix.MunmapPtr(unsafe.Add(unsafe.Pointer(nil), base), size)
-}
+func Unmap(base, size uintptr) { unmapShared(base, size) }
 
 // Stat identifies the object that fd is open on, which must be a regular file.
 func Stat(fd int) (st unix.Stat_t, err error) {

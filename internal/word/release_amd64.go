@@ -13,11 +13,17 @@ import "unsafe"
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func StoreRelease64(a uintptr, v uint64) { *(*uint64)(unsafe.Add(unsafe.Pointer(nil), a)) = v }
+func StoreRelease64(a uintptr, v uint64) {
+	inBounds(a, 8)
+	*(*uint64)(unsafe.Add(unsafe.Pointer(nil), a)) = v
+}
 
 // StoreRelease32 is [StoreRelease64] for four bytes.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func StoreRelease32(a uintptr, v uint32) { *(*uint32)(unsafe.Add(unsafe.Pointer(nil), a)) = v }
+func StoreRelease32(a uintptr, v uint32) {
+	inBounds(a, 4)
+	*(*uint32)(unsafe.Add(unsafe.Pointer(nil), a)) = v
+}

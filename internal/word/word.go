@@ -29,6 +29,7 @@ func At(a uintptr) unsafe.Pointer { return unsafe.Add(unsafe.Pointer(nil), a) }
 //go:norace
 //go:nocheckptr
 func Load32(a uintptr) uint32 {
+	inBounds(a, 4)
 	return atomic.LoadUint32((*uint32)(unsafe.Add(unsafe.Pointer(nil), a)))
 }
 
@@ -38,6 +39,7 @@ func Load32(a uintptr) uint32 {
 //go:norace
 //go:nocheckptr
 func Load64(a uintptr) uint64 {
+	inBounds(a, 8)
 	return atomic.LoadUint64((*uint64)(unsafe.Add(unsafe.Pointer(nil), a)))
 }
 
@@ -48,6 +50,7 @@ func Load64(a uintptr) uint64 {
 //go:norace
 //go:nocheckptr
 func Store32(a uintptr, v uint32) {
+	inBounds(a, 4)
 	atomic.StoreUint32((*uint32)(unsafe.Add(unsafe.Pointer(nil), a)), v)
 }
 
@@ -57,6 +60,7 @@ func Store32(a uintptr, v uint32) {
 //go:norace
 //go:nocheckptr
 func Store64(a uintptr, v uint64) {
+	inBounds(a, 8)
 	atomic.StoreUint64((*uint64)(unsafe.Add(unsafe.Pointer(nil), a)), v)
 }
 
@@ -66,6 +70,7 @@ func Store64(a uintptr, v uint64) {
 //go:norace
 //go:nocheckptr
 func Swap32(a uintptr, v uint32) uint32 {
+	inBounds(a, 4)
 	return atomic.SwapUint32((*uint32)(unsafe.Add(unsafe.Pointer(nil), a)), v)
 }
 
@@ -75,6 +80,7 @@ func Swap32(a uintptr, v uint32) uint32 {
 //go:norace
 //go:nocheckptr
 func CompareAndSwap32(a uintptr, from, to uint32) bool {
+	inBounds(a, 4)
 	return atomic.CompareAndSwapUint32((*uint32)(unsafe.Add(unsafe.Pointer(nil), a)), from, to)
 }
 
@@ -84,6 +90,7 @@ func CompareAndSwap32(a uintptr, from, to uint32) bool {
 //go:norace
 //go:nocheckptr
 func CompareAndSwap64(a uintptr, from, to uint64) bool {
+	inBounds(a, 8)
 	return atomic.CompareAndSwapUint64((*uint64)(unsafe.Add(unsafe.Pointer(nil), a)), from, to)
 }
 
@@ -93,39 +100,57 @@ func CompareAndSwap64(a uintptr, from, to uint64) bool {
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func Get32(a uintptr) uint32 { return *(*uint32)(unsafe.Add(unsafe.Pointer(nil), a)) }
+func Get32(a uintptr) uint32 {
+	inBounds(a, 4)
+	return *(*uint32)(unsafe.Add(unsafe.Pointer(nil), a))
+}
 
 // Set32 is a plain store of four bytes.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func Set32(a uintptr, v uint32) { *(*uint32)(unsafe.Add(unsafe.Pointer(nil), a)) = v }
+func Set32(a uintptr, v uint32) {
+	inBounds(a, 4)
+	*(*uint32)(unsafe.Add(unsafe.Pointer(nil), a)) = v
+}
 
 // Get64 is a plain load of eight bytes.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func Get64(a uintptr) uint64 { return *(*uint64)(unsafe.Add(unsafe.Pointer(nil), a)) }
+func Get64(a uintptr) uint64 {
+	inBounds(a, 8)
+	return *(*uint64)(unsafe.Add(unsafe.Pointer(nil), a))
+}
 
 // Set64 is a plain store of eight bytes.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func Set64(a uintptr, v uint64) { *(*uint64)(unsafe.Add(unsafe.Pointer(nil), a)) = v }
+func Set64(a uintptr, v uint64) {
+	inBounds(a, 8)
+	*(*uint64)(unsafe.Add(unsafe.Pointer(nil), a)) = v
+}
 
 // Get8 is a plain load of a byte.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func Get8(a uintptr) uint8 { return *(*uint8)(unsafe.Add(unsafe.Pointer(nil), a)) }
+func Get8(a uintptr) uint8 {
+	inBounds(a, 1)
+	return *(*uint8)(unsafe.Add(unsafe.Pointer(nil), a))
+}
 
 // Set8 is a plain store of a byte.
 //
 //go:nosplit
 //go:norace
 //go:nocheckptr
-func Set8(a uintptr, v uint8) { *(*uint8)(unsafe.Add(unsafe.Pointer(nil), a)) = v }
+func Set8(a uintptr, v uint8) {
+	inBounds(a, 1)
+	*(*uint8)(unsafe.Add(unsafe.Pointer(nil), a)) = v
+}
