@@ -221,7 +221,7 @@ func program(name string) error {
 			ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 			p, err = shmem.Open(ctx, name, shmem.OpenOptions{})
 			cancel()
-			if rounds > 0 || !errors.Is(err, os.ErrNotExist) {
+			if !errors.Is(err, shmem.ErrBusy) && (rounds > 0 || !errors.Is(err, os.ErrNotExist)) {
 				break
 			}
 			time.Sleep(5 * time.Millisecond)

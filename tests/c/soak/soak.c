@@ -238,7 +238,8 @@ static int run_program(const char *name)
 	pthread_t threads[READERS];
 
 	for (int rounds = 0;; rounds++) {
-		for (int i = 0; i < 2000 && !(shm = shmem_shared_open_timeout(name, NULL, &patience)) && !rounds && errno == ENOENT; i++)
+		for (int i = 0; i < 2000 && !(shm = shmem_shared_open_timeout(name, NULL, &patience)) &&
+		     (errno == EBUSY || (!rounds && errno == ENOENT)); i++)
 			usleep(5000);
 		if (!shm && (errno == ENOENT || errno == EOWNERDEAD))
 			return 0;	/* the node has ended */
