@@ -26,7 +26,25 @@ func shell(t *testing.T, script string) (out string, status int) {
 	return out, status
 }
 
+// script is one for shell, and what is expected of it: its status, and that its
+// output contains want, or is empty if that is.
+type script struct {
+	text   string
+	status int
+	want   string
+}
+
+func runScripts(t *testing.T, run func(*testing.T, string) (string, int), scripts []script) {
+	t.Helper()
+	for _, s := range scripts {
+		if out, status := run(t, s.text); status != s.status || !strings.Contains(out, s.want) || s.want == "" && out != "" {
+			t.Errorf("%s: status %d, not %d, or no %q in\n%s", s.text, status, s.status, s.want, out)
+		}
+	}
+}
+
 func TestGeneratedSamplesAreTheSameInEveryFormat(t *testing.T) {
+	t.Parallel()
 	out, status := shell(t, `
 		gen="$V gen --wave mixed --noise 0.1 --seed 3 --start 5 --rate 3 --limit 300 --fast"
 		for f in villas csv tsv json; do $gen --out x.$f || exit; done
@@ -42,6 +60,7 @@ func TestGeneratedSamplesAreTheSameInEveryFormat(t *testing.T) {
 }
 
 func TestGenCountsTimeAndSequence(t *testing.T) {
+	t.Parallel()
 	out, _ := shell(t, `$V gen --rate 3000 --wave counter --amplitude 0.5 --start 7 --limit 20000 --fast`)
 	n := 0
 	for line := range strings.Lines(out) {
@@ -60,6 +79,7 @@ func TestGenCountsTimeAndSequence(t *testing.T) {
 }
 
 func TestGenKeepsItsRateAndItsTimes(t *testing.T) {
+	t.Parallel()
 	begin := time.Now()
 	out, status := shell(t, `$V gen --rate 1000 --limit 500 --lag 1m --wave counter --start 7 | $V compare - <($V gen --rate 1000 --limit 500 --wave counter --start 7 --fast)`)
 	if took := time.Since(begin); status != 0 || took < 499*time.Millisecond {
@@ -78,11 +98,8 @@ func TestGenKeepsItsRateAndItsTimes(t *testing.T) {
 }
 
 func TestCompareSaysWhereAndEndsAccordingly(t *testing.T) {
-	for _, c := range []struct {
-		script string
-		status int
-		want   string
-	}{
+	t.Parallel()
+	runScripts(t, shell, []script{
 		{`$V compare $DATA/mixed.villas $DATA/mixed.villas`, 0, "samples    500 and 500\ncompared   500\ndifferent  0\nalone      0\nlargest    0 between values, 0s between times\n"},
 		{`sed '7s/$/9/' $DATA/sine.villas > b; $V compare $DATA/sine.villas b -q`, 0, ""}, // beyond a double's digits
 		{`sed '7s/\t[0-9]*/\t500/' $DATA/sine.villas > b; $V compare $DATA/sine.villas b`, 1,
@@ -100,19 +117,12 @@ func TestCompareSaysWhereAndEndsAccordingly(t *testing.T) {
 		{`$V compare a`, 2, "accepts 2 arg"},
 		{`$V compare $DATA/sine.villas $DATA/sine.villas --abs -1`, 2, "must not be negative"},
 		{`$V compare $DATA/sine.villas $DATA/sine.villas > /dev/full`, 1, "no space left on device"},
-	} {
-		if out, status := shell(t, c.script); status != c.status || !strings.Contains(out, c.want) || c.want == "" && out != "" {
-			t.Errorf("%s: status %d, not %d, or no %q in\n%s", c.script, status, c.status, c.want, out)
-		}
-	}
+	})
 }
 
 func TestGenTellsWrongUseAndBadOutput(t *testing.T) {
-	for _, c := range []struct {
-		script string
-		status int
-		want   string
-	}{
+	t.Parallel()
+	runScripts(t, shell, []script{
 		{`$V gen --rate 1000 --limit 1000000 | head -1 > /dev/null`, 0, ""},
 		{`$V gen --fast | head -1 > /dev/null`, 0, ""},
 		{`$V gen --fast > /dev/full`, 1, "output: write /dev/stdout: no space left on device"},
@@ -127,14 +137,11 @@ func TestGenTellsWrongUseAndBadOutput(t *testing.T) {
 		{`$V gen --format cvs`, 2, `there is no format "cvs"`},
 		{`$V gen --region /a/b --limit 1`, 1, `create region "/a/b"`},
 		{`$V gen --help`, 0, "villas-shmem gen --region /villas1 --rate 1000 --wave sine"},
-	} {
-		if out, status := shell(t, c.script); status != c.status || !strings.Contains(out, c.want) || c.want == "" && out != "" {
-			t.Errorf("%s: status %d, not %d, or no %q in\n%s", c.script, status, c.status, c.want, out)
-		}
-	}
+	})
 }
 
 func TestGenIsANodeForOneProgramAfterTheOther(t *testing.T) {
+	t.Parallel()
 	name, begin := regionName(t), time.Now()
 	gen := start(t, nil, command, "gen", "--region", name, "--rate", "2000", "--wave", "mixed", "--start", "7", "--lag", "1m")
 	waitFor(t, "/dev/shm"+name)
@@ -181,6 +188,7 @@ func soak(t *testing.T) int {
 }
 
 func TestNoSampleIsLostAtTenThousandASecond(t *testing.T) {
+	t.Parallel()
 	name, n := regionName(t), soak(t)
 	lag := "1m" // other tests may take the processors meanwhile
 	if os.Getenv("SOAK_SECONDS") != "" {
@@ -202,9 +210,10 @@ func TestNoSampleIsLostAtTenThousandASecond(t *testing.T) {
 }
 
 func TestPlotsShowWhatIsAskedFor(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
-	in := func(script string) (string, int) { return shell(t, "cd "+dir+"\n"+script) }
-	if out, status := in(`$V plot $DATA/mixed.villas && $V plot $DATA/mixed.villas -o a.svg --signals signal1,2-3 --size 640x300 --title "A title" &&
+	in := func(t *testing.T, script string) (string, int) { return shell(t, "cd "+dir+"\n"+script) }
+	if out, status := in(t, `$V plot $DATA/mixed.villas && $V plot $DATA/mixed.villas -o a.svg --signals signal1,2-3 --size 640x300 --title "A title" &&
 		$V gen --limit 100 --fast --values 2 --name u,i --unit V --format csv | $V plot - --format csv -o b.svg &&
 		$V plot $DATA/mixed.villas -o - --size 200x100 > c.png`); status != 0 || out != "" {
 		t.Fatalf("status %d\n%s", status, out)
@@ -248,11 +257,7 @@ func TestPlotsShowWhatIsAskedFor(t *testing.T) {
 			}
 		}
 	}
-	for _, c := range []struct {
-		script string
-		status int
-		want   string
-	}{
+	runScripts(t, in, []script{
 		{`$V plot $DATA/mixed.villas -o x.gif`, 2, "x.gif: the name of the chart must end in .png, .svg or .pdf"},
 		{`$V plot $DATA/mixed.villas --size 5`, 2, "--size must be WIDTHxHEIGHT"},
 		{`$V plot $DATA/mixed.villas --signals 3,speed`, 2, `there is no "speed" among the 4 signals`},
@@ -262,9 +267,5 @@ func TestPlotsShowWhatIsAskedFor(t *testing.T) {
 		{`$V plot bad --skip-malformed && ls bad.png`, 0, "bad.png"},
 		{`$V plot $DATA/mixed.villas -o - > /dev/full`, 1, "no space left on device"},
 		{`$V plot $DATA/mixed.villas -o /proc/x.png`, 1, "/proc/x.png"},
-	} {
-		if out, status := in(c.script); status != c.status || !strings.Contains(out, c.want) {
-			t.Errorf("%s: status %d, not %d, or no %q in\n%s", c.script, status, c.status, c.want, out)
-		}
-	}
+	})
 }

@@ -91,6 +91,7 @@ Exit status: 0 equal, 1 different, 2 the files could not be compared.`,
 	f.StringVar(&formats[0], "format-a", "", "format of A (default by its name, else villas.human)")
 	f.StringVar(&formats[1], "format-b", "", "format of B")
 	f.BoolVar(&skip, "skip-malformed", false, "report malformed lines and go on instead of failing")
+	completeFormats(c, "format-a", "format-b")
 	return c
 }
 

@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,14 +21,14 @@ import (
 
 func genCommand() *cobra.Command {
 	var (
-		g                signalOptions
-		o                genOptions
-		rate             float64
-		start, out, form string
-		fast             bool
-		lag              time.Duration
-		region           string
-		config           shmem.Config
+		g                      signalOptions
+		o                      genOptions
+		rate                   float64
+		start, out, formatName string
+		fast                   bool
+		lag                    time.Duration
+		region                 string
+		config                 shmem.Config
 	)
 	c := &cobra.Command{
 		Use:   "gen",
@@ -74,7 +75,7 @@ put back. Samples that a program does not read in time are missed as well.`,
 				config.SampleLen = max(config.SampleLen, len(signals))
 				return x.toRegion(ctx, region, config)
 			}
-			file, f, err := openText(ctx, out, form, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, os.Stdout)
+			file, f, err := openText(ctx, out, formatName, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, os.Stdout)
 			if err != nil {
 				return err
 			}
@@ -82,29 +83,31 @@ put back. Samples that a program does not read in time are missed as well.`,
 		},
 	}
 	f := c.Flags()
-	f.StringSliceVarP(&g.waves, "wave", "w", []string{"sine"}, "shapes of the signals")
+	f.StringSliceVarP(&g.waves, "wave", "w", []string{"sine"}, "shapes: "+strings.Join(signal.Names(), ", "))
 	f.Float64SliceVarP(&g.frequency, "frequency", "f", []float64{1}, "in Hz")
-	f.Float64SliceVarP(&g.amplitude, "amplitude", "a", []float64{1}, "")
+	f.Float64SliceVarP(&g.amplitude, "amplitude", "a", []float64{1}, "by which the shape is multiplied")
 	f.Float64SliceVar(&g.phase, "phase", []float64{0}, "degrees by which the signal is ahead")
 	f.Float64SliceVar(&g.offset, "offset", []float64{0}, "what is added to the signal")
 	f.Float64SliceVar(&g.noise, "noise", []float64{0}, "white noise, its standard deviation")
 	f.StringSliceVar(&g.names, "name", nil, "names of the signals, for the header (default signal0, ...)")
 	f.StringSliceVar(&g.units, "unit", nil, "units of the signals, for the header")
-	f.IntVarP(&g.count, "values", "n", 1, "values of a sample")
+	f.IntVarP(&g.count, "values", "v", 0, "values of a sample (default as many as the longest list has)")
 	f.Uint64Var(&g.seed, "seed", 0, "of noise and random walks: the same seed, the same samples")
 	f.BoolVar(&o.integers, "integers", false, "round the values to integers")
 	f.Float64VarP(&rate, "rate", "r", 10, "samples a second")
-	f.Uint64Var(&o.limit, "limit", 0, "end after so many samples; 0: no limit")
+	f.Uint64VarP(&o.limit, "limit", "l", 0, "end after so many samples; 0: no limit")
 	f.StringVar(&start, "start", "", "time of the first sample, in seconds since 1970 or as 2006-01-02T15:04:05Z (default now)")
 	f.BoolVar(&fast, "fast", false, "as fast as it goes; --rate is that of the times alone")
 	f.DurationVar(&lag, "lag", time.Second, "how late a sample may be put out")
 	f.StringVarP(&out, "out", "o", "-", "file to write; -: standard output")
-	f.StringVar(&form, "format", "", "format of the output (default by its name, else villas.human)")
+	f.StringVar(&formatName, "format", "", "format of the output (default by its name, else villas.human)")
 	f.StringVar(&region, "region", "", "create the region of this name and be its node")
 	f.IntVar(&config.QueueLen, "queuelen", shmem.DefaultQueueLen, "of the region")
 	f.IntVar(&config.SampleLen, "samplelen", shmem.DefaultSampleLen, "of the region")
 	f.BoolVar(&config.Polling, "polling", false, "the readers of the region poll")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no counts at the end")
+	c.RegisterFlagCompletionFunc("wave", cobra.FixedCompletions(signal.Names(), cobra.ShellCompDirectiveNoFileComp))
+	completeFormats(c, "format")
 	return c
 }
 
@@ -305,7 +308,7 @@ func (g *generation) toRegion(ctx context.Context, name string, c shmem.Config) 
 		returned += uint64(n)
 		return n, err
 	}
-	for err = error(nil); err == nil || gone(err); {
+	for {
 		if err = region.Accept(ctx); err != nil {
 			break
 		}
@@ -327,17 +330,19 @@ func (g *generation) toRegion(ctx context.Context, name string, c shmem.Config) 
 			}
 			return sent, err
 		})
-		if err == nil {
-			for last := time.Now(); returned > 0 && returned < g.sent && time.Since(last) < lastWait && ctx.Err() == nil; time.Sleep(fullPause) {
-				n, err := receive()
-				if err != nil {
-					break
-				}
-				if n > 0 {
-					last = time.Now()
-				}
-			}
+		if !gone(err) {
 			break
+		}
+	}
+	if err == nil {
+		for last := time.Now(); returned > 0 && returned < g.sent && time.Since(last) < lastWait && ctx.Err() == nil; time.Sleep(fullPause) {
+			n, err := receive()
+			if err != nil {
+				break
+			}
+			if n > 0 {
+				last = time.Now()
+			}
 		}
 	}
 	if !g.quiet {

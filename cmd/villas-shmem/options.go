@@ -44,11 +44,14 @@ func (o *exchangeOptions) flags(c *cobra.Command) {
 	f.DurationVar(&o.linger, "linger", o.linger, "when all is sent, how long the next sample may take to come back; negative: until the other side ends")
 	f.DurationVar(&o.deadline, "deadline", 0, "samples that take longer to come back count as late (default one period of --rate)")
 	f.BoolVarP(&o.quiet, "quiet", "q", false, "no log, no progress and no statistics")
-	complete := func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		return format.Names(), cobra.ShellCompDirectiveNoFileComp
+	completeFormats(c, "format", "out-format")
+}
+
+// completeFormats completes the names of formats for flags of c.
+func completeFormats(c *cobra.Command, flags ...string) {
+	for _, flag := range flags {
+		c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(format.Names(), cobra.ShellCompDirectiveNoFileComp))
 	}
-	c.RegisterFlagCompletionFunc("format", complete)
-	c.RegisterFlagCompletionFunc("out-format", complete)
 }
 
 func (o *exchangeOptions) logger() *slog.Logger {

@@ -77,6 +77,7 @@ Files of any size are drawn: of each stretch that falls on less than a pixel the
 	f.StringVar(&p.YLabel, "unit", "", "text beside the chart (default the unit that the file names, if all have the same)")
 	f.Float64Var(&p.from, "from", 0, "draw from here on, seconds from the first sample")
 	f.Float64Var(&p.to, "to", math.Inf(1), "draw up to here, seconds from the first sample")
+	completeFormats(c, "format")
 	return c
 }
 
