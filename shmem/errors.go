@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/villas-ext/villas-ext/internal/exchange"
 	"golang.org/x/sys/unix"
 )
 
@@ -15,10 +16,10 @@ import (
 // closed side, or one that Close has ended, is [os.ErrClosed].
 var (
 	// ErrPeerDied: the other side died without a word. All it sent was read.
-	ErrPeerDied = errors.New("the other side died")
+	ErrPeerDied = exchange.ErrPeerDied
 	// ErrDamaged: the region, or what the other side put into it, leads outside
 	// of it.
-	ErrDamaged error = unix.EBADMSG
+	ErrDamaged = exchange.ErrDamaged
 	// ErrNotRegion: the object is no region of layout A.
 	ErrNotRegion error = unix.EPROTO
 	// ErrBusy: another program is attached.
@@ -29,7 +30,7 @@ var (
 	// protocol, and NoLegacy is set.
 	ErrLegacyRefused = errors.New("the other side knows only the original's pthread protocol, which was refused")
 	// ErrOtherPool: a sample of another pool was given to be written.
-	ErrOtherPool = errors.New("a sample of another pool: allocate it from this side's")
+	ErrOtherPool = exchange.ErrOtherPool
 )
 
 // explain adds what to do about err, met when doing what with the region name.

@@ -11,6 +11,7 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/villas-ext/villas-ext/internal/exchange"
 	"github.com/villas-ext/villas-ext/internal/futex"
 	"github.com/villas-ext/villas-ext/internal/liveness"
 	"github.com/villas-ext/villas-ext/internal/posixshm"
@@ -112,7 +113,7 @@ func Create(name string, c Config) (*Node, error) {
 	if c.Group == 0 {
 		c.Group = -1
 	}
-	n := &Node{side: side{name: name, spin: spinFor(c.Spin), rx: in, tx: out}, config: c}
+	n := &Node{side: side{name: name}, config: c}
 	if c.QueueLen < 0 {
 		return nil, explain("create", name, unix.EINVAL)
 	}
@@ -153,7 +154,8 @@ func (n *Node) makeRegion(own *unix.Stat_t) error {
 		}
 		return err
 	}
-	n.current.Store(m)
+	m.link.Spin = exchange.SpinFor(c.Spin)
+	n.join(m)
 	return nil
 }
 
@@ -394,15 +396,15 @@ func (n *Node) Legacy() bool {
 // has ended. A program of ours is known to be gone by its lock, one that knows
 // only the original's protocol by this, unless a process is seen to map the region.
 func (n *Node) ProgramEnded() {
-	m, err := n.enter()
-	if err != nil {
+	m := n.current.Load()
+	if m == nil || !m.link.Enter() {
 		return
 	}
-	defer m.leave()
+	defer m.link.Leave()
 	if m.Party.Legacy.Load() && !m.peerSeen() {
 		m.Dead.Store(true)
 		m.tellGone()
-		m.Wake(&m.in.wait)
+		m.Wake(&m.in.Wait)
 	}
 }
 
@@ -424,12 +426,12 @@ func (n *Node) renew(old *mapping) error {
 	if !n.config.NoLegacy {
 		pthread.OpenBarrier(old.Region.Barrier) // who stands there, a second program of the original, sees the end
 	}
-	old.driveOut()
+	old.link.DriveOut()
 	old.Unguard()
 	old.hold.Release()
 	var left [64]sample.Sample
-	for _, c := range []*direction{&old.in, &old.out} {
-		for k, _ := old.take(c, left[:]); k > 0; k, _ = old.take(c, left[:]) {
+	for _, d := range []*exchange.Direction{&old.in, &old.out} {
+		for k, _ := d.Take(left[:]); k > 0; k, _ = d.Take(left[:]) {
 			sample.PutAll(left[:k])
 		}
 	}
@@ -465,7 +467,7 @@ func (n *Node) startWaking(m *mapping) {
 				return
 			case <-tick.C:
 				if m.Out.Readable() {
-					m.Broadcast(&m.out.wait)
+					m.Broadcast(&m.out.Wait)
 				}
 			}
 		}
@@ -483,11 +485,11 @@ func (n *Node) stopWaking() {
 // Close tells the program that the node stops, removes the name and unmaps the
 // region. Calls that wait end with [os.ErrClosed]. Samples must no longer be used.
 func (n *Node) Close() error {
-	m := n.current.Swap(nil)
+	m := n.join(nil)
 	if m == nil {
 		return os.ErrClosed
 	}
-	m.LeaveBy(time.Now().Add(grace))
+	m.LeaveBy(time.Now().Add(exchange.Grace))
 	m.Closing.Store(true)
 	m.Retire()
 	m.Out.Stop()
@@ -495,15 +497,15 @@ func (n *Node) Close() error {
 	futex.Wake(m.State)
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	m.driveOut()
+	m.link.DriveOut()
 	n.stopWaking()
 	if !n.config.NoLegacy {
 		pthread.OpenBarrier(m.Region.Barrier) // a program on its way in sees the end
 	}
-	m.Wake(&m.out.wait)
-	for end := time.Now().Add(grace); m.Party.Legacy.Load() && !m.Party.Polling && !m.In.HasStopped() && time.Now().Before(end) && m.peerLives(); {
+	m.Wake(&m.out.Wait)
+	for end := time.Now().Add(exchange.Grace); m.Party.Legacy.Load() && !m.Party.Polling && !m.In.HasStopped() && time.Now().Before(end) && m.peerLives(); {
 		time.Sleep(time.Millisecond)
-		m.Broadcast(&m.out.wait)
+		m.Broadcast(&m.out.Wait)
 	}
 	m.unmap()
 	n.sweep(true)

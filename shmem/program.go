@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/villas-ext/villas-ext/internal/exchange"
 	"github.com/villas-ext/villas-ext/internal/futex"
 	"github.com/villas-ext/villas-ext/internal/liveness"
 	"github.com/villas-ext/villas-ext/internal/posixshm"
@@ -45,8 +46,9 @@ func Open(ctx context.Context, name string, o OpenOptions) (*Program, error) {
 	for {
 		m, err := attempt(ctx, name, o)
 		if err == nil {
-			p := &Program{side{name: name, spin: spinFor(o.Spin), rx: out, tx: in}}
-			p.current.Store(m)
+			p := &Program{side{name: name}}
+			m.link.Spin = exchange.SpinFor(o.Spin)
+			p.join(m)
 			return p, nil
 		}
 		if err != unix.ESTALE {
@@ -189,13 +191,13 @@ func (m *mapping) meetAtBarrier(ctx context.Context) error {
 // end with [os.ErrClosed]. Samples must no longer be used. The region's name is
 // the node's to remove.
 func (p *Program) Close() error {
-	m := p.current.Swap(nil)
+	m := p.join(nil)
 	if m == nil {
 		return os.ErrClosed
 	}
 	m.In.Stop()
-	m.driveOut()
-	m.Wake(&m.in.wait)
+	m.link.DriveOut()
+	m.Wake(&m.in.Wait)
 	if m.State != 0 {
 		futex.Wake(m.State)
 	}

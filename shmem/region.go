@@ -44,18 +44,13 @@ const (
 	faultRetired = -116 // ESTALE: the node has given this region up
 )
 
-// Channel is one direction of a region: a queue, and what is around it.
-type Channel struct {
-	queue.View
-	Waiters uintptr // word: 1 while a reader of ours sleeps, see [Region.Announce]
-	Ready   uintptr // pthread_cond_t, for peers built with the reference
-	Mutex   uintptr // pthread_mutex_t
-	Stopped uintptr // word: not 0 once the side that writes here has stopped
-}
+// Channel is one direction of a region.
+type Channel = queue.Channel
 
-// Region is the checked, private picture of a mapped region of layout A. It is
-// filled by [Region.Attach]; from then on no decision rests on geometry in
-// shared memory. All methods are leaves (see package word).
+// Region is the checked, private picture of a mapped region of layout A, filled
+// by [Region.Attach], or of an object of layout G (see package pair): then In and
+// Out are the same direction. No decision rests on geometry in shared memory from
+// then on. All methods are leaves (see package word).
 type Region struct {
 	Base    uintptr
 	Size    uintptr
@@ -66,6 +61,7 @@ type Region struct {
 	State   uintptr // attach word, see attach.go; 0 in a region of the reference
 	Polling bool
 	Legacy  bool // the other side knows only the pthread objects
+	G       bool // samples are of layout G
 }
 
 // TotalSize is shmem_total_size: the bytes of a region for queues of in and out
@@ -80,7 +76,7 @@ func TotalSize(in, out, samplelen uint64) uint64 {
 		return 0
 	}
 	block := layout.CeilCacheLine(layout.SampleSize(samplelen))
-	if high, bytes := bits.Mul64(in+out, block); high != 0 || bytes > maxBytes {
+	if high, bytes := bits.Mul64(in+out, block); high != 0 || bytes > MaxBytes {
 		return 0
 	}
 	// What the reference reserves beside the queues and blocks: the head, five
@@ -99,7 +95,7 @@ func TotalSize(in, out, samplelen uint64) uint64 {
 const (
 	MaxQueueLen  = 1<<31 - 1
 	MaxSampleLen = 1<<31 - 1
-	maxBytes     = 1 << 46 // of all blocks together; half the address space
+	MaxBytes     = 1 << 46 // of all blocks together; half the address space
 )
 
 // Format lays out an empty region of layout A in the size zeroed bytes at base:
@@ -165,8 +161,8 @@ func (r *Region) Attach(base, size uintptr) int32 {
 		return faultDamaged
 	}
 	r.Base, r.Size = base, size
-	r.In.around(base+offIn, base+offExtStopped)
-	r.Out.around(base+offOut, base+offNodeStopped)
+	around(&r.In, base+offIn, base+offExtStopped)
+	around(&r.Out, base+offOut, base+offNodeStopped)
 	r.Barrier = base + offBarrier
 	r.Polling = word.Load32(base+offPolling) != 0
 	r.State = 0
@@ -181,9 +177,10 @@ func (r *Region) Attach(base, size uintptr) int32 {
 //
 //go:nosplit
 //go:norace
-func (c *Channel) around(q, stopped uintptr) {
+func around(c *Channel, q, stopped uintptr) {
 	c.Waiters = q + offPad1 + offWaiters
-	c.Ready, c.Mutex, c.Stopped = q+offReady, q+offMutex, stopped
+	c.Ready, c.Mutex = q+offReady, q+offMutex
+	c.Stopped, c.Running, c.Halted = stopped, 0, 1
 }
 
 // signs counts, out of five, the marks by which a region of layout A is known.
@@ -220,7 +217,11 @@ func (r *Region) Take(c *Channel, pos uint64) uintptr {
 	if !r.Pool.Hold(s) {
 		return 0
 	}
-	sample.Receive(&r.Pool, s)
+	if r.G {
+		sample.ReceiveG(&r.Pool, s)
+	} else {
+		sample.Receive(&r.Pool, s)
+	}
 	return s
 }
 
@@ -261,8 +262,12 @@ func (r *Region) Read(c *Channel, dst uintptr, n uint64) int64 {
 //go:norace
 func (r *Region) Write(c *Channel, ss uintptr, n uint64) int64 {
 	for i := uint64(0); i < n; i++ {
-		if !r.Pool.Contains(uintptr(word.Get64(ss + uintptr(i)*8))) {
+		s := uintptr(word.Get64(ss + uintptr(i)*8))
+		if !r.Pool.Contains(s) {
 			return faultInvalid
+		}
+		if r.G {
+			sample.SealG(s)
 		}
 	}
 	return int64(r.Push(&c.View, ss, n))
@@ -296,34 +301,3 @@ func (r *Region) handOver(v *queue.View, ss uintptr, n uint64) {
 		}
 	}
 }
-
-// Wake reports whether the caller, who has just written to c, must wake a
-// sleeping reader by a futex call on c.Waiters. Publish, full barrier, take the
-// flag down: a reader announces, full barrier, looks, and sleeps only while the
-// flag is up, so one of the two sees the other.
-//
-//go:nosplit
-//go:norace
-func (c *Channel) Wake() bool {
-	word.Fence()
-	return word.Load32(c.Waiters) != 0 && word.Swap32(c.Waiters, 0) != 0
-}
-
-// Announce raises the flag that makes the next write to c wake this reader.
-// Look at the queue once more after it, then wait on c.Waiters while it is 1.
-//
-//go:nosplit
-//go:norace
-func (c *Channel) Announce() { word.Store32(c.Waiters, 1) }
-
-// HasStopped reports whether the side that writes to c has stopped.
-//
-//go:nosplit
-//go:norace
-func (c *Channel) HasStopped() bool { return word.Load64(c.Stopped) != 0 }
-
-// Stop marks the side that writes to c as stopped.
-//
-//go:nosplit
-//go:norace
-func (c *Channel) Stop() { word.Store64(c.Stopped, 1) }

@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package exchange is one end of an exchange between two processes in Go: how it
+// reads, writes and waits, whatever the layout of what the two share.
+package exchange
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"os"
+	"runtime"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/villas-ext/villas-ext/internal/futex"
+	"github.com/villas-ext/villas-ext/internal/wait"
+	"github.com/villas-ext/villas-ext/pool"
+	"github.com/villas-ext/villas-ext/queue"
+	"github.com/villas-ext/villas-ext/sample"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// unpublishedAfter is when a claimed cell counts as never to be published.
+	unpublishedAfter = 20 * time.Millisecond
+	// defaultSpin is how long a reader in signalled mode spins before it sleeps.
+	defaultSpin = 50 * time.Microsecond
+	// Grace is how long one who leaves stays for the other side to come out of
+	// what both share.
+	Grace = time.Second
+)
+
+// Errors of an exchange. Its end is [io.EOF].
+var (
+	// ErrPeerDied: the other side died without a word. All it sent was read.
+	ErrPeerDied = errors.New("the other side died")
+	// ErrDamaged: what the other side sent is no sample.
+	ErrDamaged error = unix.EBADMSG
+	// ErrOtherPool: a sample of another pool was given to be written.
+	ErrOtherPool = errors.New("a sample of another pool: allocate it from this side's")
+)
+
+// A Direction is a channel, the pool of the samples that pass through it, and how
+// this process waits for it and wakes who does.
+type Direction struct {
+	*queue.Channel
+	Pool  *pool.View
+	Party *wait.Party
+	Wait  wait.Channel
+	G     bool // samples are of layout G
+}
+
+// Init makes d the direction of c.
+func (d *Direction) Init(c *queue.Channel, p *pool.View, party *wait.Party, g bool) {
+	d.Channel, d.Pool, d.Party, d.G = c, p, party, g
+	d.Wait.Waiters, d.Wait.Ready, d.Wait.Mutex = c.Waiters, c.Ready, c.Mutex
+	d.Wait.Done = func() bool { return c.Readable() || c.HasStopped() }
+}
+
+// Take pulls what is there.
+func (d *Direction) Take(smps []sample.Sample) (n int, err error) {
+	for n < len(smps) {
+		pos, got := d.ClaimPull(uint64(len(smps) - n))
+		if got == 0 {
+			break
+		}
+		for end := pos + got; pos != end; pos++ {
+			a := d.Channel.Take(pos)
+			if !d.Pool.Hold(a) {
+				err = ErrDamaged
+				continue
+			}
+			if d.G {
+				sample.ReceiveG(d.Pool, a)
+			} else {
+				sample.Receive(d.Pool, a)
+			}
+			smps[n] = sample.At(a, d.Pool)
+			n++
+		}
+		if err != nil {
+			break
+		}
+	}
+	if n > 0 {
+		return n, nil
+	}
+	return 0, err
+}
+
+// put pushes samples of the direction's pool.
+func (d *Direction) put(smps []sample.Sample) (n int) {
+	for n < len(smps) {
+		pos, got := d.ClaimPush(uint64(len(smps) - n))
+		if got == 0 {
+			break
+		}
+		for end := pos + got; pos != end; pos++ {
+			if a := smps[n].Addr(); d.G {
+				sample.SealG(a)
+				d.Publish(pos, a)
+			} else {
+				sample.HandOver(d.Pool, a)
+				d.Publish(pos, a)
+			}
+			n++
+		}
+	}
+	switch {
+	case n == 0 || d.Party.Polling:
+	case d.Party.Legacy.Load():
+		d.Party.Broadcast(&d.Wait)
+	case d.Channel.Wake():
+		futex.Wake(d.Waiters)
+	}
+	return n
+}
+
+// A Link is what an exchange goes over at present. It is used by address.
+type Link struct {
+	RX, TX *Direction    // what this side reads and writes
+	Spin   time.Duration // the longest spin before a sleep, see [SpinFor]
+	Gone   func()        // hears, maybe more than once, that the other side is gone; may be nil
+
+	callers atomic.Int32
+}
+
+// Enter counts a call, so that what it uses is not unmapped; false if it is about
+// to be.
+func (l *Link) Enter() bool {
+	l.callers.Add(1)
+	if l.RX.Party.Closing.Load() {
+		l.callers.Add(-1)
+		return false
+	}
+	return true
+}
+
+// Leave ends what Enter began.
+func (l *Link) Leave() { l.callers.Add(-1) }
+
+// DriveOut ends the calls that wait and waits until they have returned.
+func (l *Link) DriveOut() {
+	for _, d := range []*Direction{l.RX, l.TX} {
+		d.Party.LeaveBy(time.Now().Add(Grace))
+		d.Party.Closing.Store(true)
+	}
+	for l.callers.Load() != 0 {
+		l.RX.Party.Wake(&l.RX.Wait)
+		l.TX.Party.Wake(&l.TX.Wait)
+		time.Sleep(100 * time.Microsecond)
+	}
+}
+
+// end says that nothing comes from the other side any more. One that has said so
+// may be dead by now: that is an end like any other.
+func (l *Link) end() error {
+	if l.Gone != nil {
+		l.Gone()
+	}
+	if l.RX.HasStopped() {
+		return io.EOF
+	}
+	return ErrPeerDied
+}
+
+// gone reports whether the other side is.
+func (l *Link) gone() bool {
+	return l.RX.HasStopped() || l.RX.Party.Dead.Load() || l.TX.Party.Dead.Load()
+}
+
+// drain reads what a side that is gone has left; cells that it claimed and never
+// published are stepped over. Then comes the end.
+func (l *Link) drain(smps []sample.Sample) (int, error) {
+	d := l.RX
+	for waited := d.Party.Dead.Load(); ; {
+		if n, err := d.Take(smps); n > 0 || err != nil {
+			return n, err
+		}
+		if !waited {
+			if d.Readable() || d.Len() == 0 {
+				break
+			}
+			time.Sleep(unpublishedAfter)
+			waited = true
+		} else if !d.SkipUnpublished() {
+			break
+		}
+	}
+	return 0, l.end()
+}
+
+// A Side is one end of an exchange. Its link may change when the other side does.
+type Side struct {
+	link     atomic.Pointer[Link]
+	deadline atomic.Int64 // of reads, UnixNano; 0: none
+}
+
+// Join makes l the link of s; nil: there is none any more. It is no method, since
+// those of a Side are also its users'.
+func Join(s *Side, l *Link) { s.link.Store(l) }
+
+// SpinFor turns an option into the longest spin before a sleep: 0 is the
+// environment's VILLAS_EXT_SPIN or the default, negative none.
+func SpinFor(option time.Duration) time.Duration {
+	if runtime.NumCPU() < 2 || option < 0 {
+		return 0
+	}
+	if option > 0 {
+		return option
+	}
+	if us, err := strconv.Atoi(os.Getenv("VILLAS_EXT_SPIN")); err == nil {
+		return time.Duration(max(us, 0)) * time.Microsecond
+	}
+	return defaultSpin
+}
+
+func (s *Side) enter() (*Link, error) {
+	if l := s.link.Load(); l != nil && l.Enter() {
+		return l, nil
+	}
+	return nil, os.ErrClosed
+}
+
+// Alloc takes up to len(smps) samples from the pool and returns how many it got,
+// each with one reference. It never blocks.
+func (s *Side) Alloc(smps []sample.Sample) int {
+	l, err := s.enter()
+	if err != nil {
+		return 0
+	}
+	defer l.Leave()
+	return sample.Alloc(l.TX.Pool, smps)
+}
+
+// TryRead takes up to len(smps) samples that are there and never blocks: 0 if
+// there are none. Errors are those of Read.
+func (s *Side) TryRead(smps []sample.Sample) (int, error) {
+	l, err := s.enter()
+	if err != nil {
+		return 0, err
+	}
+	defer l.Leave()
+	n, err := l.RX.Take(smps)
+	if n > 0 || err != nil || len(smps) == 0 {
+		return n, err
+	}
+	if l.gone() {
+		return l.drain(smps)
+	}
+	l.RX.Party.LookAfter(time.Now())
+	return 0, nil
+}
+
+// SetReadDeadline ends blocking reads at t, with [os.ErrDeadlineExceeded]; a zero
+// t means never. It holds for calls that begin later.
+func (s *Side) SetReadDeadline(t time.Time) {
+	if t.IsZero() {
+		s.deadline.Store(0)
+	} else {
+		s.deadline.Store(t.UnixNano())
+	}
+}
+
+// Read takes up to len(smps) samples from the other side, each with a reference,
+// and returns how many. It blocks until there is one at least, in polling mode
+// awake. With an empty smps it returns 0 at once.
+//
+// Errors: [io.EOF] when the other side has stopped and everything is read,
+// [ErrPeerDied] when it died, [os.ErrDeadlineExceeded], [os.ErrClosed],
+// [ErrDamaged]. Any number of goroutines may read.
+func (s *Side) Read(smps []sample.Sample) (int, error) {
+	return s.ReadContext(context.Background(), smps)
+}
+
+// ReadContext is Read that also ends, with its error, when ctx does.
+func (s *Side) ReadContext(ctx context.Context, smps []sample.Sample) (int, error) {
+	l, err := s.enter()
+	if err != nil {
+		return 0, err
+	}
+	defer l.Leave()
+	d, party := l.RX, l.RX.Party
+	if n, err := d.Take(smps); n > 0 || err != nil || len(smps) == 0 {
+		return n, err
+	}
+
+	if ctx.Done() != nil {
+		defer context.AfterFunc(ctx, func() {
+			if l, err := s.enter(); err == nil {
+				l.RX.Party.Wake(&l.RX.Wait)
+				l.Leave()
+			}
+		})()
+	}
+	deadline := time.Time{}
+	if d := s.deadline.Load(); d != 0 {
+		deadline = time.Unix(0, d)
+	}
+	for {
+		if n, err := d.Take(smps); n > 0 || err != nil {
+			return n, err
+		}
+		now := time.Now()
+		switch {
+		case party.Closing.Load():
+			return 0, os.ErrClosed
+		case l.gone():
+			return l.drain(smps)
+		case ctx.Err() != nil:
+			return 0, ctx.Err()
+		case !deadline.IsZero() && !now.Before(deadline):
+			return 0, os.ErrDeadlineExceeded
+		}
+		party.LookAfter(now)
+		left := wait.LookEvery
+		if !deadline.IsZero() {
+			left = min(left, deadline.Sub(now))
+		}
+		party.Readable(ctx, &d.Wait, l.Spin, left)
+	}
+}
+
+// Write puts up to len(smps) samples of this side's pool into the queue to the
+// other side and returns how many went in; each takes a reference along. The
+// rest, if the queue is full, still belong to the caller. It never blocks.
+//
+// Errors: [io.EOF] once the other side has stopped, [ErrPeerDied] once it died,
+// [ErrOtherPool] (nothing was written), [os.ErrClosed]. Any number of goroutines
+// may write.
+func (s *Side) Write(smps []sample.Sample) (int, error) {
+	l, err := s.enter()
+	if err != nil {
+		return 0, err
+	}
+	defer l.Leave()
+	return l.write(smps)
+}
+
+func (l *Link) write(smps []sample.Sample) (int, error) {
+	if l.gone() {
+		return 0, l.end()
+	}
+	for _, smp := range smps {
+		if !l.TX.Pool.Contains(smp.Addr()) {
+			return 0, ErrOtherPool
+		}
+	}
+	return l.TX.put(smps), nil
+}
+
+// WriteContext writes all of smps, waiting for room where there is none, and
+// returns how many went in when ctx or the exchange ended before. Nobody wakes a
+// writer: it looks again, at first at once, later every millisecond.
+func (s *Side) WriteContext(ctx context.Context, smps []sample.Sample) (int, error) {
+	l, err := s.enter()
+	if err != nil {
+		return 0, err
+	}
+	defer l.Leave()
+	pause, done := time.Duration(0), 0
+	for {
+		n, err := l.write(smps[done:])
+		done += n
+		switch {
+		case err != nil || done == len(smps):
+			return done, err
+		case ctx.Err() != nil:
+			return done, ctx.Err()
+		case l.RX.Party.Closing.Load():
+			return done, os.ErrClosed
+		}
+		if n > 0 {
+			pause = 0
+		}
+		l.RX.Party.LookAfter(time.Now())
+		if pause == 0 {
+			unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
+			runtime.Gosched()
+			pause = time.Microsecond
+			continue
+		}
+		time.Sleep(pause)
+		pause = min(2*pause, time.Millisecond)
+	}
+}
+
+// Samples reads by read until the exchange or ctx ends, one sample at a time. A
+// sample is put back when the loop body is done with it; to keep it, Get a
+// reference. The end of the exchange, io.EOF, ends the loop; any other error is
+// yielded last.
+func Samples[S interface{ Put() int }](ctx context.Context, read func(context.Context, []S) (int, error)) iter.Seq2[S, error] {
+	return func(yield func(S, error) bool) {
+		var buf [64]S
+		for {
+			n, err := read(ctx, buf[:])
+			if err != nil {
+				if err != io.EOF {
+					var none S
+					yield(none, err)
+				}
+				return
+			}
+			for i, smp := range buf[:n] {
+				more := yield(smp, nil)
+				smp.Put()
+				if !more {
+					for _, left := range buf[i+1 : n] {
+						left.Put()
+					}
+					return
+				}
+			}
+		}
+	}
+}
