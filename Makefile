@@ -103,7 +103,7 @@ uninstall:  ## remove what install put there
 	rm -rf $(DEST)/include/villas $(DEST)/share/villas-ext
 
 # What the tests need beside Go, gcc and make, as COMMAND:PACKAGE of Debian. As root apt installs what is missing.
-TOOLS := g++:g++ clang:clang clang++:clang valgrind:valgrind cmake:cmake python3:python3 pkg-config:pkg-config objdump:binutils \
+TOOLS := g++:g++ clang:clang clang++:clang valgrind:valgrind cmake:cmake python3:python3 tmux:tmux pkg-config:pkg-config objdump:binutils \
 	qemu-aarch64:qemu-user aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu aarch64-linux-gnu-g++:g++-aarch64-linux-gnu
 needs-test:
 	@missing=; for t in $(TOOLS); do command -v $${t%%:*} >/dev/null || missing="$$missing $${t##*:}"; done; \
@@ -125,12 +125,17 @@ clean:  ## remove build/
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
 
-# The main job, on real samples: a node sends them to the C example and checks what comes back.
-RATE  ?= 0
+# The main job: a node sends a real file's samples to the C example and gets them back; then many, as fast as it goes.
 LIMIT ?= 200000
-run: all  ## send a real file's samples to the C example and back, check each, print latencies
-	$(BUILD)/villas-shmem node etc/shmem.conf --in tests/data/mixed.villas --rate 1000 --out $(BUILD)/returned.villas
-	$(BUILD)/villas-shmem node etc/shmem.conf --in tests/data/mixed.villas --loop --limit $(LIMIT) --rate $(RATE) --out $(BUILD)/returned.villas
+SHMEM := $(BUILD)/villas-shmem
+run: all  ## send a real signal's samples to a C program and back, compare them, print latencies
+	$(SHMEM) node etc/shmem.conf --in tests/data/mixed.villas --rate 1000 --out $(BUILD)/returned.villas
+	@printf '\nsent:\n'; head -4 tests/data/mixed.villas; printf '\nreturned:\n'; head -4 $(BUILD)/returned.villas; echo
+	$(SHMEM) compare tests/data/mixed.villas $(BUILD)/returned.villas --float32
+	@echo
+	$(SHMEM) gen --wave mixed --values 4 --rate 1000 --limit $(LIMIT) --fast --out $(BUILD)/sent.villas
+	$(SHMEM) node etc/shmem.conf --in $(BUILD)/sent.villas --out $(BUILD)/returned.villas
+	$(SHMEM) compare $(BUILD)/sent.villas $(BUILD)/returned.villas --float32
 
 $(BUILD)/%: examples/%/*.c $(LIB)
 	$(CC) $(CFLAGS) -Wall -Wextra -Iinclude $(filter %.c,$^) -o $@ -L$(BUILD) -lvillas-ext -Wl,-rpath,'$$ORIGIN'

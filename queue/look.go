@@ -26,7 +26,7 @@ func (v *View) Cell(pos uint64) (addr uintptr, sequence uint64, element uintptr)
 const CellSize = cellSize
 
 // Published reports whether a cell's sequence says that the element of position
-// pos is in it, or was in it last.
-func (v *View) Published(pos, sequence uint64) (waiting, pulled bool) {
-	return sequence == pos+lagPull, sequence == pos+v.mask+1
+// pos is in it, waiting or pulled.
+func (v *View) Published(pos, sequence uint64) bool {
+	return sequence == pos+lagPull || sequence == pos+v.mask+1
 }

@@ -304,45 +304,78 @@ func (i *Inspector) count(q *queue.View, used []bool) QueueState {
 	return s
 }
 
-// ErrNoSample: nothing was written in that direction yet, or it moved too fast to
+// ErrNoSample: nothing was written in that direction yet, or it moves too fast to
 // be looked at.
 var ErrNoSample = errors.New("there is no sample to look at")
 
 // Latest returns a copy of the sample that was written last towards the node, or
 // else towards the program, whether it was read yet or not. It is valid until the
 // next call.
-//
-// The sample is not held meanwhile: its block may be reused at any time. So the
-// cell and the sample are read once more, and what has changed is not believed.
-func (i *Inspector) Latest(toNode bool) (sample.Sample, error) {
-	c := &i.region.Out
-	if toNode {
-		c = &i.region.In
+func (i *Inspector) Latest(toNode bool) (latest sample.Sample, err error) {
+	for n := 0; n < 10 && latest.IsZero() && err == nil; n++ {
+		_, err = i.Recent(toNode, 0, 1, func(s sample.Sample) { latest = s })
 	}
-	for range 10 {
-		if s, ok, err := i.latest(&c.View); ok || err != nil {
-			return s, err
-		}
+	if latest.IsZero() && err == nil {
+		err = ErrNoSample
 	}
-	return sample.Sample{}, ErrNoSample
+	return latest, err
 }
 
-func (i *Inspector) latest(q *queue.View) (none sample.Sample, ok bool, err error) {
+// Recent calls each with copies of the samples that were written in a direction
+// from the position since on, of more than most the last, and returns the position
+// to go on with. A copy is valid until each returns.
+//
+// The samples are not held meanwhile: a block may be reused at any time. So a block
+// that a later sample lies in is left out, the cell and the sample are read once
+// more, and what has changed is left out as well. What remains may rarely be a sample that
+// a writer has begun to fill and not yet written.
+func (i *Inspector) Recent(toNode bool, since uint64, most int, each func(sample.Sample)) (next uint64, err error) {
+	q := &i.region.Out.View
+	if toNode {
+		q = &i.region.In.View
+	}
 	if err := i.fetch(i.copy, uint64(layout.HeaderSize)); err != nil {
-		return none, false, err
+		return since, err
 	}
 	pushed, _ := q.Positions()
-	if pushed == 0 {
-		return none, false, nil
+	n := min(pushed-since, uint64(max(most, 0)), q.Capacity())
+	if pushed < since {
+		n = 0
 	}
-	pos := pushed - 1
+	if n > 1 {
+		if err := i.fetch(q.Cells()); err != nil {
+			return since, err
+		}
+	}
+	later, first := map[uintptr]bool{}, pushed-n
+	reused := make([]bool, n)
+	for k := n; k > 0 && n > 1; k-- {
+		_, _, block := q.Cell(first + k - 1)
+		reused[k-1], later[block] = later[block], true
+	}
+	for k := range n {
+		if reused[k] {
+			continue
+		}
+		s, ok, err := i.at(q, first+k)
+		if err != nil {
+			return first + k, err
+		}
+		if ok {
+			each(s)
+		}
+	}
+	return pushed, nil
+}
+
+// at reads the sample of position pos, and false if it is not there, or no more.
+func (i *Inspector) at(q *queue.View, pos uint64) (none sample.Sample, ok bool, err error) {
 	cell, _, _ := q.Cell(pos)
 	if err := i.fetch(cell, uint64(queue.CellSize)); err != nil {
 		return none, false, err
 	}
 	_, sequence, block := q.Cell(pos)
-	waiting, pulled := q.Published(pos, sequence)
-	if !waiting && !pulled || !i.region.Pool.Contains(block) {
+	if !q.Published(pos, sequence) || !i.region.Pool.Contains(block) {
 		return none, false, nil
 	}
 	size := i.region.Pool.Size()
@@ -350,15 +383,17 @@ func (i *Inspector) latest(q *queue.View) (none sample.Sample, ok bool, err erro
 		return none, false, err
 	}
 	bytes := unsafe.Slice((*byte)(word.At(block)), size)
-	before := slices.Clone(bytes[:sampleBody])
-	if err := errors.Join(i.fetch(block, uint64(sampleBody)), i.fetch(cell, uint64(queue.CellSize))); err != nil {
+	before := slices.Clone(bytes)
+	if err := errors.Join(i.fetch(block, size), i.fetch(cell, uint64(queue.CellSize))); err != nil {
 		return none, false, err
 	}
 	_, again, _ := q.Cell(pos)
-	waiting, pulled = q.Published(pos, again)
-	return sample.At(block, &i.region.Pool), (waiting || pulled) && slices.Equal(before, bytes[:sampleBody]), nil
+	same := slices.Equal(before[:refcnt], bytes[:refcnt]) && slices.Equal(before[refcntEnd:], bytes[refcntEnd:])
+	return sample.At(block, &i.region.Pool), same && q.Published(pos, again), nil
 }
 
-// sampleBody is the part of a sample that tells one from the next: all before its
-// values.
-const sampleBody = sample.HeadSize
+// The count of references may change while the sample does not.
+const (
+	refcnt    = unsafe.Offsetof(layout.Sample{}.Refcnt)
+	refcntEnd = refcnt + unsafe.Sizeof(layout.Sample{}.Refcnt)
+)

@@ -3,12 +3,14 @@
 package shmem_test
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -102,12 +104,12 @@ func TestTheLatestSampleIsWholeUnderFullTraffic(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer i.Close()
-	var stop atomic.Bool
-	done := make(chan struct{}, 2)
-	go func() {
-		defer func() { done <- struct{}{} }()
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	var wg sync.WaitGroup
+	wg.Go(func() {
 		var smps [4]sample.Sample
-		for k := int32(1); !stop.Load(); {
+		for k := int32(1); ctx.Err() == nil; {
 			have := n.Alloc(smps[:])
 			for _, s := range smps[:have] {
 				s.SetSequence(k)
@@ -115,12 +117,12 @@ func TestTheLatestSampleIsWholeUnderFullTraffic(t *testing.T) {
 				s.SetOrigin(time.Unix(int64(k), 0))
 				k++
 			}
-			n.WriteContext(t.Context(), smps[:have])
+			done, _ := n.WriteContext(ctx, smps[:have])
+			sample.PutAll(smps[done:have])
 		}
-	}()
-	go func() {
-		defer func() { done <- struct{}{} }()
-		for !stop.Load() {
+	})
+	wg.Go(func() {
+		for ctx.Err() == nil {
 			var smps [4]sample.Sample
 			k, err := p.TryRead(smps[:])
 			if err != nil {
@@ -129,9 +131,9 @@ func TestTheLatestSampleIsWholeUnderFullTraffic(t *testing.T) {
 			}
 			sample.PutAll(smps[:k])
 		}
-	}()
+	})
 	seen, last := 0, int32(0)
-	for end := time.Now().Add(10 * time.Second); seen < 500 && time.Now().Before(end); {
+	for end := time.Now().Add(5 * time.Second); seen < 300 && time.Now().Before(end); {
 		s, err := i.Latest(false)
 		if errors.Is(err, shmem.ErrNoSample) {
 			continue
@@ -154,15 +156,58 @@ func TestTheLatestSampleIsWholeUnderFullTraffic(t *testing.T) {
 	if seen < 2 {
 		t.Errorf("%d samples were seen", seen)
 	}
-	stop.Store(true)
-	<-done
-	<-done
+	stop()
+	wg.Wait()
 	if s := inspect(t, regionName(t)); s.Pool.Held != 0 || s.Pool.Free+s.Out.Len != s.Pool.Blocks {
 		t.Errorf("the onlooker kept something: %+v", s)
 	}
 	n.Close()
 	p.Close()
 	t.Logf("%d samples seen, %d written", seen, last)
+}
+
+func TestSamplesOfTheRecentPastAreSeenOnceAndInOrder(t *testing.T) {
+	n, p := pair(t, false)
+	defer n.Close()
+	defer p.Close()
+	i, err := shmem.NewInspector(regionName(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer i.Close()
+	next, written := uint64(0), int32(0)
+	send := func(count int) {
+		for range count {
+			var smps [1]sample.Sample
+			n.Alloc(smps[:])
+			smps[0].SetSequence(written)
+			written++
+			n.Write(smps[:])
+			if k, err := p.Read(smps[:]); k != 1 || err != nil {
+				t.Fatal(k, err)
+			}
+			smps[0].Put()
+		}
+	}
+	look := func(most int) (seen []int32) {
+		if next, err = i.Recent(false, next, most, func(s sample.Sample) { seen = append(seen, s.Sequence()) }); err != nil {
+			t.Fatal(err)
+		}
+		return seen
+	}
+	for _, step := range []struct {
+		send, most int
+		want       []int32
+	}{{0, 9, nil}, {3, 9, []int32{0, 1, 2}}, {0, 9, nil}, {5, 2, []int32{6, 7}}, {1, 9, []int32{8}}} {
+		send(step.send)
+		if got := look(step.most); !slices.Equal(got, step.want) {
+			t.Errorf("%v were seen, not %v", got, step.want)
+		}
+	}
+	send(100) // of which the queue has room for 16
+	if got := look(99); len(got) != 16 || got[0] != 93 || got[15] != 108 {
+		t.Error(got)
+	}
 }
 
 func TestTheReferencesRegionsAreLookedInto(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/villas-ext/villas-ext/format"
+	"github.com/villas-ext/villas-ext/sample"
 	"github.com/villas-ext/villas-ext/shmem"
 )
 
@@ -18,9 +19,10 @@ import (
 type onlooker interface {
 	// Look describes it as it is now.
 	Look() (*picture, error)
-	// Latest makes rec the sample that was written last in a direction of the
-	// picture; shmem.ErrNoSample if there is none.
-	Latest(direction int, rec *format.Record) error
+	// Recent calls each with the samples that were written in a direction of the
+	// picture from position since on, of more than most the last, as far as they can
+	// still be seen, and returns the position to go on with.
+	Recent(direction int, since uint64, most int, each func(*format.Record)) (next uint64, err error)
 	// Current reports false when the name has come to lead to another object.
 	Current() bool
 	Close()
@@ -31,6 +33,7 @@ type picture struct {
 	facts      [][2]string // name and value, for people
 	directions []direction
 	pool       fill
+	summary    string   // in a line, beside the name
 	data       any      // all of it, for --json
 	row        []string // in a list, under the titles of ls
 }
@@ -76,12 +79,12 @@ const (
 	toNode
 )
 
-func (r *regionOnlooker) Latest(direction int, rec *format.Record) error {
-	s, err := r.Inspector.Latest(direction == toNode)
-	if err == nil {
+func (r *regionOnlooker) Recent(direction int, since uint64, most int, each func(*format.Record)) (uint64, error) {
+	var rec format.Record
+	return r.Inspector.Recent(direction == toNode, since, most, func(s sample.Sample) {
 		rec.Load(s)
-	}
-	return err
+		each(&rec)
+	})
 }
 
 func (r *regionOnlooker) Look() (*picture, error) {
@@ -132,8 +135,9 @@ func (r *regionOnlooker) Look() (*picture, error) {
 			{"to program", fill{s.Out.Len, s.Out.Capacity}, s.Out.Pushed},
 			{"to node", fill{s.In.Len, s.In.Capacity}, s.In.Pushed},
 		},
-		pool: fill{s.Pool.Blocks - s.Pool.Free, s.Pool.Blocks},
-		data: s,
+		pool:    fill{s.Pool.Blocks - s.Pool.Free, s.Pool.Blocks},
+		summary: mode + "  node " + party(s.Node) + "  program " + program,
+		data:    s,
 		row: []string{s.Name, bytes(s.Size), mode, party(s.Node), program, fmt.Sprintf("%d/%d", s.Out.Len, s.Out.Capacity),
 			fmt.Sprintf("%d/%d", s.In.Len, s.In.Capacity), fmt.Sprintf("%d/%d", s.Pool.Free, s.Pool.Blocks)},
 	}

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"time"
@@ -78,12 +79,14 @@ func (o *exchangeOptions) exchange(ctx context.Context) (*exchange, error) {
 			return nil, err
 		}
 		x.in = newSource(f, file.Name(), file)
-		x.in.loop, x.in.skip, x.in.integers = o.loop, o.skip, o.integers
-		x.in.malformed = func(err error) {
-			x.stats.malformed.Add(1)
-			if !o.quiet {
-				os.Stderr.WriteString("skipped " + err.Error() + "\n")
-			}
+		x.in.loop, x.in.integers = o.loop, o.integers
+		if o.skip {
+			x.in.r = format.Skip(x.in.r, func(err *format.SyntaxError) {
+				x.stats.malformed.Add(1)
+				if !o.quiet {
+					fmt.Fprintln(os.Stderr, "skipped", err)
+				}
+			})
 		}
 	}
 	file, f, err := openText(ctx, o.out, o.outFormat, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, os.Stdout)

@@ -4,7 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -64,10 +63,8 @@ func openSamples(ctx context.Context, path, formatName string, skip bool) (forma
 type source struct {
 	r          format.Reader
 	loop       bool
-	skip       bool   // report malformed lines and go on
 	integers   bool   // keep integers; else all values are floats, as most programs expect them
 	beforeWait func() // called before the text is waited for
-	malformed  func(error)
 
 	number uint64 // of the next record, for those without a sequence number
 
@@ -104,9 +101,6 @@ func (s *source) read(rec *format.Record) error {
 		return nil
 	}
 	err := s.r.Read(rec)
-	for syntax := new(format.SyntaxError); s.skip && errors.As(err, &syntax); err = s.r.Read(rec) {
-		s.malformed(err)
-	}
 	if err == io.EOF && s.loop && len(s.kept) > 0 {
 		s.r = nil
 		s.begin()
