@@ -196,7 +196,7 @@ func (r *reader) next() ([]byte, error) {
 	if r.line++; r.line == 1 {
 		text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf"))
 	}
-	return bytes.TrimRight(text, " \t\r\n"), nil
+	return bytes.TrimRight(text, "\r\n"), nil
 }
 
 func (r *reader) Read(rec *Record) error {
@@ -205,7 +205,7 @@ func (r *reader) Read(rec *Record) error {
 		if err != nil {
 			return err
 		}
-		if len(text) == 0 {
+		if len(bytes.TrimLeft(text, " \t")) == 0 {
 			continue
 		}
 		if text[0] == '#' || !r.begun {
@@ -281,6 +281,9 @@ type skipper struct {
 func (s skipper) Read(rec *Record) error {
 	for {
 		err := s.Reader.Read(rec)
+		if err == nil {
+			return nil
+		}
 		var syntax *SyntaxError
 		if !errors.As(err, &syntax) {
 			return err

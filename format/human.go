@@ -18,14 +18,15 @@ import (
 type human struct{ old bool }
 
 func (human) parse(line []byte, rec *Record) (column int, what string) {
-	head := line
-	if end := bytes.IndexAny(line, " \t"); end >= 0 {
-		head = line[:end]
+	begin := 0
+	for isBlank(line[begin]) { // the line as a whole is not
+		begin++
 	}
+	head := line[:wordEnd(line, begin)]
 	var ok bool
-	at := 0
-	if rec.Sec, at, ok = parseInt(head, at); !ok {
-		return 0, "seconds must be an integer"
+	at := begin
+	if rec.Sec, at, ok = parseInt(head, begin); !ok {
+		return begin, "seconds must be an integer"
 	}
 	if at < len(head) && head[at] == '.' {
 		point := at
@@ -59,14 +60,11 @@ func (human) parse(line []byte, rec *Record) (column int, what string) {
 		return at, "unexpected " + clip(head[at:]) + " behind the time"
 	}
 	for at < len(line) {
-		if line[at] == ' ' || line[at] == '\t' {
+		if isBlank(line[at]) {
 			at++
 			continue
 		}
-		end := at
-		for end < len(line) && line[end] != ' ' && line[end] != '\t' {
-			end++
-		}
+		end := wordEnd(line, at)
 		v, ok := parseValue(line[at:end])
 		if !ok {
 			return at, badValue(rec, line[at:end])
@@ -75,6 +73,16 @@ func (human) parse(line []byte, rec *Record) (column int, what string) {
 		at = end
 	}
 	return 0, ""
+}
+
+func isBlank(b byte) bool { return b == ' ' || b == '\t' }
+
+// wordEnd is where the word that begins at at ends.
+func wordEnd(line []byte, at int) int {
+	for at < len(line) && !isBlank(line[at]) {
+		at++
+	}
+	return at
 }
 
 func (human) header(line []byte, first bool) (signals []Signal, is bool) {

@@ -52,7 +52,7 @@ func written(t testing.TB, f Format, o WriterOptions, records ...Record) string 
 func TestBothReleasesLinesAreRead(t *testing.T) {
 	got := readAll(t, Human, "# header\n\n"+
 		"1493000000.000000005+1.500000e-03(7)\t1.500000\t-2.000000\n"+
-		"1700000002.5-2(9)F 5 6.25\t1.5-2.5i\r\n"+
+		" \t1700000002.5-2(9)F 5 6.25\t1.5-2.5i \t\r\n"+
 		"-3(18446744073709551615)\t1e3")
 	want := []Record{
 		{Sec: 1493000000, Nsec: 5, Offset: 1500 * time.Microsecond, HasOffset: true, Sequence: 7, HasSequence: true, Values: floats(1.5, -2)},
@@ -68,6 +68,7 @@ func TestBothReleasesLinesAreRead(t *testing.T) {
 func TestABadLineIsNamedAndTheNextIsRead(t *testing.T) {
 	for line, want := range map[string]string{
 		"abc 1":          "x:1:1: seconds must be an integer",
+		"  abc 1":        "x:1:3: seconds must be an integer",
 		"1.1000000000 1": "x:1:3: nanoseconds must be 0 to 999999999",
 		"1.-5 1":         "x:1:3: nanoseconds must be 0 to 999999999",
 		"1.2(3 1":        "x:1:4: the sequence must be an integer in parentheses",
@@ -116,6 +117,17 @@ func TestFilesOfVILLASnodeAreReadAndWrittenWithoutAChange(t *testing.T) {
 		w.Flush()
 		if n != 500 || !bytes.Equal(out.Bytes(), text) {
 			t.Errorf("%s: %d samples, written as\n%.300s", file, n, out.Bytes())
+		}
+	}
+}
+
+func TestFloatsAreAsVILLASnodeWritesThemUnlessThatLosesDigits(t *testing.T) {
+	for v, want := range map[float64]string{
+		1.5: "1.50000000000000000", 0.1: "0.10000000000000001", 325: "325.00000000000000000", -0x1p70: "-1180591620717411303424.00000000000000000",
+		0.00628314396555895: "0.00628314396555895", 0.006283144000917673: "0.006283144000917673", 1e-20: "1e-20", 0: "0.00000000000000000",
+	} {
+		if got := string(appendFloat(nil, v)); got != want {
+			t.Errorf("got %s, want %s", got, want)
 		}
 	}
 }

@@ -184,15 +184,20 @@ const (
 	decimals03 = 6
 )
 
-// appendFloat appends v as VILLASnode 1.x does, with 17 decimals; in the
-// shortest form that is exact where those are not. From 2^-4 on they are: doubles
-// lie further apart there than 17 decimals do.
+// appendFloat appends v as VILLASnode 1.x does, with 17 decimals; with as many
+// as it takes to be exact where those are not, and an exponent where that would
+// be many. From 2^-4 on they are: doubles lie further apart there than 17
+// decimals do.
 func appendFloat(b []byte, v float64) []byte {
 	at := len(b)
 	b = appendFixed(b, v, decimals)
 	if v > -0x1p-4 && v < 0x1p-4 && v != 0 {
 		if back, _ := strconv.ParseFloat(text(b[at:]), 64); back != v {
-			b = strconv.AppendFloat(b[:at], v, 'e', -1, 64)
+			form := byte('f')
+			if math.Abs(v) < 1e-6 {
+				form = 'e'
+			}
+			b = strconv.AppendFloat(b[:at], v, form, -1, 64)
 		}
 	}
 	return b

@@ -54,7 +54,7 @@ func TestGeneratedSamplesAreTheSameInEveryFormat(t *testing.T) {
 		$gen --format villas.human-0.3 > old.villas && $V compare old.villas x.villas --abs 1e-6`)
 	want := "secs,nsecs,offset,sequence,signal0,signal1,signal2,signal3,signal4,signal5\n5,000000000,nan,0,0,"
 	if status != 0 || !strings.Contains(out, want) || !strings.Contains(out, "\n15,000000000,nan,1,") ||
-		!strings.Contains(out, "# seconds.nanoseconds(sequence)\tu[V]\ti[A]\n1767225600.000000000(0)\t0.0") || strings.Count(out, "different  0\nalone      0\n") != 5 {
+		!strings.Contains(out, "# seconds.nanoseconds(sequence)\tu[V]\ti[A]\n1767225600.000000000(0)\t0.0") || strings.Count(out, "different  0\nunpaired   0\n") != 5 {
 		t.Errorf("status %d\n%s", status, out)
 	}
 }
@@ -100,7 +100,7 @@ func TestGenKeepsItsRateAndItsTimes(t *testing.T) {
 func TestCompareSaysWhereAndEndsAccordingly(t *testing.T) {
 	t.Parallel()
 	runScripts(t, shell, []script{
-		{`$V compare $DATA/mixed.villas $DATA/mixed.villas`, 0, "samples    500 and 500\ncompared   500\ndifferent  0\nalone      0\nlargest    0 between values, 0s between times\n"},
+		{`$V compare $DATA/mixed.villas $DATA/mixed.villas`, 0, "samples    500 and 500\ncompared   500\ndifferent  0\nunpaired   0\nlargest    0 between values, 0s between times\n"},
 		{`sed '7s/$/9/' $DATA/sine.villas > b; $V compare $DATA/sine.villas b -q`, 0, ""}, // beyond a double's digits
 		{`sed '7s/\t[0-9]*/\t500/' $DATA/sine.villas > b; $V compare $DATA/sine.villas b`, 1,
 			`sine.villas:7: signal0 is 325, in b:7 500, off by 175`},
@@ -203,7 +203,7 @@ func TestNoSampleIsLostAtTenThousandASecond(t *testing.T) {
 		wait; exit $s`, n, name, lag))
 	took := time.Since(begin)
 	t.Logf("%d samples in %v", n, took)
-	if !strings.Contains(out, "\nmissed    0\n") || !strings.Contains(out, fmt.Sprintf("samples    %d and %[1]d\ncompared   %[1]d\ndifferent  0\nalone      0\n", n)) || status != 0 ||
+	if !strings.Contains(out, "\nmissed    0\n") || !strings.Contains(out, fmt.Sprintf("samples    %d and %[1]d\ncompared   %[1]d\ndifferent  0\nunpaired   0\n", n)) || status != 0 ||
 		took < time.Duration(n-1)*100*time.Microsecond {
 		t.Errorf("status %d after %v\n%s", status, took, out)
 	}

@@ -67,8 +67,8 @@ Exit status: 0 equal, 1 different, 2 the files could not be compared.`,
 				out.Flush()
 				return useError{err}
 			}
-			fmt.Fprintf(out, "samples    %d and %d\ncompared   %d\ndifferent  %d\nalone      %d\nlargest    %.6g between values, %v between times\n",
-				s.Samples[0], s.Samples[1], s.Compared, s.Different, s.Alone, s.Value, s.Time)
+			fmt.Fprintf(out, "samples    %d and %d\ncompared   %d\ndifferent  %d\nunpaired   %d\nlargest    %.6g between values, %v between times\n",
+				s.Samples[0], s.Samples[1], s.Compared, s.Different, s.Unpaired, s.Value, s.Time)
 			if err := out.Flush(); err != nil && !errors.Is(err, syscall.EPIPE) { // the status matters though nobody reads on
 				return fmt.Errorf("output: %w", err)
 			}

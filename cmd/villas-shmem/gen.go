@@ -143,14 +143,14 @@ func (g *signalOptions) signals(counted bool) (signals []signal.Signal, err erro
 		return nil, wrongUse("--values must not be negative, is %d", n)
 	}
 	for i := range n {
-		signals = append(signals, signal.Signal{Shape: of(shapes, i), Frequency: of(g.frequency, i), Amplitude: of(g.amplitude, i),
-			Phase: of(g.phase, i), Offset: of(g.offset, i), Noise: of(g.noise, i)})
+		signals = append(signals, signal.Signal{Shape: cyclic(shapes, i), Frequency: cyclic(g.frequency, i), Amplitude: cyclic(g.amplitude, i),
+			Phase: cyclic(g.phase, i), Offset: cyclic(g.offset, i), Noise: cyclic(g.noise, i)})
 	}
 	return signals, nil
 }
 
-// of is element i of a list that begins anew at its end.
-func of[E any](list []E, i int) (e E) {
+// cyclic is element i of a list that begins anew at its end.
+func cyclic[E any](list []E, i int) (e E) {
 	if len(list) == 0 {
 		return e
 	}
@@ -164,7 +164,7 @@ func (g *signalOptions) header(n int) []format.Signal {
 		if i < len(g.names) {
 			header[i].Name = g.names[i]
 		}
-		header[i].Unit = of(g.units, i)
+		header[i].Unit = cyclic(g.units, i)
 	}
 	return header
 }

@@ -37,13 +37,13 @@ type Summary struct {
 	Samples   [2]uint64     // on either side
 	Compared  uint64        // pairs
 	Different uint64        // of them
-	Alone     uint64        // samples on one side only
+	Unpaired  uint64        // samples on one side only
 	Value     float64       // the largest difference of two values
 	Time      time.Duration // the largest difference of two origins
 }
 
 // Equal reports whether no difference was found.
-func (s *Summary) Equal() bool { return s.Different == 0 && s.Alone == 0 }
+func (s *Summary) Equal() bool { return s.Different == 0 && s.Unpaired == 0 }
 
 // Run compares a and b to their ends and calls report with each difference, as
 // FILE:LINE: what is different. Values of different kinds are equal if they are
@@ -72,9 +72,9 @@ func Run(a, b *Side, o Options, report func(string)) (Summary, error) {
 			c.Samples = [2]uint64{a.n, b.n}
 			return c.Summary, nil
 		case !b.have || a.have && o.BySequence && a.rec.Sequence < b.rec.Sequence:
-			c.alone(a, b)
+			c.unpaired(a, b)
 		case !a.have || o.BySequence && a.rec.Sequence > b.rec.Sequence:
-			c.alone(b, a)
+			c.unpaired(b, a)
 		default:
 			c.pair()
 			a.have, b.have = false, false
@@ -109,10 +109,10 @@ type comparison struct {
 	report func(string)
 }
 
-// alone notes that s has a sample that other lacks.
-func (c *comparison) alone(s, other *Side) {
+// unpaired notes that s has a sample that other lacks.
+func (c *comparison) unpaired(s, other *Side) {
 	s.have = false
-	c.Alone++
+	c.Unpaired++
 	if c.o.BySequence {
 		c.report(fmt.Sprintf("%s: sequence %d is missing in %s", s.where(), s.rec.Sequence, other.Name))
 	} else {

@@ -69,7 +69,7 @@ func TestWhatAFloatCannotTellIsTold(t *testing.T) {
 
 func TestTheSummaryCounts(t *testing.T) {
 	_, s, err := run(t, "1 1\n2 2\n3 3\n", "1.5 1\n2 2.5\n3 3\n4 4\n", Options{Time: time.Second})
-	if want := (Summary{Samples: [2]uint64{3, 4}, Compared: 3, Different: 1, Alone: 1, Value: 0.5, Time: 5}); err != nil || s != want {
+	if want := (Summary{Samples: [2]uint64{3, 4}, Compared: 3, Different: 1, Unpaired: 1, Value: 0.5, Time: 5}); err != nil || s != want {
 		t.Errorf("%+v %v, want %+v", s, err, want)
 	}
 }
