@@ -6,6 +6,7 @@ VERSION  := 1.0.0
 SONAME   := libvillas-ext.so.1
 PREFIX   ?= /usr/local
 LIBDIR   ?= $(PREFIX)/lib
+UNITDIR  ?= $(PREFIX)/lib/systemd/system
 BUILD    ?= build
 GO       ?= go
 ifeq ($(origin CC),default)
@@ -18,6 +19,7 @@ LIB      := $(BUILD)/$(SONAME)
 GO_SRC   := $(shell find . -name '*.go' -not -name '*_test.go' -not -path './$(BUILD)/*') go.mod
 EXT_SRC  := $(wildcard ext/*.c ext/*.h ext/*.S ext/*.map) $(shell find include -name '*.h')
 EXAMPLES := $(patsubst examples/%/,$(BUILD)/%,$(dir $(wildcard examples/*/*.c)))
+SHMEM    := $(BUILD)/villas-shmem
 COMMANDS := $(patsubst cmd/%/,$(BUILD)/%,$(sort $(dir $(wildcard cmd/*/*.go))))
 
 # DWARF 4: valgrind 3.19 cannot read the other.
@@ -26,7 +28,7 @@ COMMANDS := $(patsubst cmd/%/,$(BUILD)/%,$(sort $(dir $(wildcard cmd/*/*.go))))
 EXTLDFLAGS := -Wl,-soname,$(SONAME) -Wl,--version-script=$(CURDIR)/ext/libvillas-ext.map -Wl,-Bsymbolic-functions \
 	-Wl,-z,now -Wl,-z,nodelete
 
-.PHONY: all run test storm soak soak-gen fuzz screens bench install uninstall clean help needs-build needs-test
+.PHONY: all run test storm soak soak-gen fuzz screens bench install uninstall man clean help needs-build needs-test
 
 all: $(LIB) $(EXAMPLES) $(COMMANDS)  ## build the library, the examples and the commands into build/
 
@@ -77,6 +79,10 @@ fuzz:  ## run each fuzz test for FUZZ_TIME
 screens: all  ## draw the pictures of the documentation
 	$(BUILD)/villas-shmem gen --wave sine,square,triangle,random --frequency 2 --amplitude 325,100,100,50 --noise 0,2,0,0 --name u,switch,triangle,walk \
 		--unit V --rate 1000 --limit 2000 --start 1700000000 --fast | $(BUILD)/villas-shmem plot - --size 900x400 --title 'Four signals' -o docs/plot.png
+	$(SHMEM) node etc/shmem.yaml -q --in tests/data/mixed.villas --loop --rate 1000 --out /dev/null & node=$$!; \
+	tmux -L villas-screens -f /dev/null new-session -d -x 110 -y 32 '$(SHMEM) monitor /villas-ext-demo --span 2s'; sleep 4; \
+	tmux -L villas-screens capture-pane -e -p | $(GO) run ./tests/screen > docs/monitor.svg; \
+	tmux -L villas-screens kill-server; kill $$node; wait
 
 bench: $(LIB)  ## what a call costs, beside a plain C queue in the same process
 	@mkdir -p $(BUILD)/bench
@@ -86,8 +92,8 @@ bench: $(LIB)  ## what a call costs, beside a plain C queue in the same process
 	$(BUILD)/bench/percall
 
 DEST := $(DESTDIR)$(PREFIX)
-install: all  ## install the library, headers, commands and villas-ext.pc below DESTDIR and PREFIX
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DEST)/bin $(DEST)/share/villas-ext
+install: all man  ## install the library, headers, commands, manual pages and villas-ext.pc below DESTDIR and PREFIX
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DEST)/bin $(DEST)/share/villas-ext $(DESTDIR)$(UNITDIR)
 	install -m 755 $(LIB) $(DESTDIR)$(LIBDIR)/libvillas-ext.so.$(VERSION)
 	ln -sf libvillas-ext.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libvillas-ext.so
@@ -95,11 +101,16 @@ install: all  ## install the library, headers, commands and villas-ext.pc below 
 	sed -e 's|@PREFIX@|$(PREFIX)|; s|@LIBDIR@|$(LIBDIR)|; s|@VERSION@|$(VERSION)|' villas-ext.pc.in \
 		> $(DESTDIR)$(LIBDIR)/pkgconfig/villas-ext.pc
 	install -m 755 $(COMMANDS) $(DEST)/bin
-	install -m 644 etc/valgrind.supp $(DEST)/share/villas-ext/valgrind.supp
+	install -m 644 etc/valgrind.supp etc/shmem.schema.json $(DEST)/share/villas-ext
+	cd $(BUILD)/share && find * -type f -exec install -D -m 644 {} $(abspath $(DEST))/share/{} \;
+	sed 's|/usr/local/bin|$(PREFIX)/bin|' etc/villas-shmem@.service > $(DESTDIR)$(UNITDIR)/villas-shmem@.service
 
 uninstall:  ## remove what install put there
 	rm -f $(DESTDIR)$(LIBDIR)/libvillas-ext.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME) $(DESTDIR)$(LIBDIR)/libvillas-ext.so
 	rm -f $(DESTDIR)$(LIBDIR)/pkgconfig/villas-ext.pc $(addprefix $(DEST)/bin/,$(notdir $(COMMANDS)))
+	rm -f $(DEST)/share/man/man1/villas-shmem*.1 $(DEST)/share/bash-completion/completions/villas-shmem \
+		$(DEST)/share/zsh/site-functions/_villas-shmem $(DEST)/share/fish/vendor_completions.d/villas-shmem.fish \
+		$(DESTDIR)$(UNITDIR)/villas-shmem@.service
 	rm -rf $(DEST)/include/villas $(DEST)/share/villas-ext
 
 # What the tests need beside Go, gcc and make, as COMMAND:PACKAGE of Debian. As root apt installs what is missing.
@@ -127,7 +138,6 @@ help:  ## list the targets
 
 # The main job: a node sends a real file's samples to the C example and gets them back; then many, as fast as it goes.
 LIMIT ?= 200000
-SHMEM := $(BUILD)/villas-shmem
 run: all  ## send a real signal's samples to a C program and back, compare them, print latencies
 	$(SHMEM) node etc/shmem.conf --in tests/data/mixed.villas --rate 1000 --out $(BUILD)/returned.villas
 	@printf '\nsent:\n'; head -4 tests/data/mixed.villas; printf '\nreturned:\n'; head -4 $(BUILD)/returned.villas; echo
@@ -143,4 +153,8 @@ $(BUILD)/%: examples/%/*.c $(LIB)
 # The commands are Go alone and need no C compiler.
 $(COMMANDS): $(BUILD)/%: $(GO_SRC)
 	@mkdir -p $(BUILD)
-	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./cmd/$*
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags='-s -w -X main.version=$(VERSION)' -o $@ ./cmd/$*
+
+man: $(SHMEM)  ## write the command's manual pages and completions into build/share
+	rm -rf $(BUILD)/share
+	$(SHMEM) manual $(BUILD)/share

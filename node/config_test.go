@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -250,6 +252,27 @@ func TestIncludedFilesAreReadWhereTheyStand(t *testing.T) {
 	_, err = Load(filepath.Join(dir, "a.conf"))
 	if want := strings.ReplaceAll("D/more/c.conf:2:1: @include: the files include each other: D/a.conf -> D/more/b.conf -> D/more/c.conf -> D/a.conf", "D", dir); err == nil || err.Error() != want {
 		t.Errorf("got %v\nwant %s", err, want)
+	}
+}
+
+func TestTheExamplesOfTheDocumentationAreRight(t *testing.T) {
+	text, err := os.ReadFile("../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```(conf|yaml|json)\n(.*?)```").FindAllStringSubmatch(string(text), -1)
+	for _, b := range blocks {
+		if f, err := Parse("configuration.md."+b[1], b[2]); err != nil || f.Nodes[0].Name != "/villas1" {
+			t.Errorf("%v\n%s", err, b[2])
+		}
+	}
+	if len(blocks) != 4 {
+		t.Errorf("there are %d examples", len(blocks))
+	}
+	for _, name := range append(slices.Clone(knownNames), unused...) {
+		if name != "type" && !strings.Contains(string(text), "`"+name+"`") {
+			t.Errorf("%s is not documented", name)
+		}
 	}
 }
 

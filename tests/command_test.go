@@ -482,3 +482,36 @@ func TestAProgramBuiltWithTheOriginalIsShownAndItsEndIsNoticed(t *testing.T) {
 		}
 	}
 }
+
+// TestTheTutorialWorksAsWritten runs the commands of docs/command.md, in a folder that looks like a checkout.
+func TestTheTutorialWorksAsWritten(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "docs/command.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, name := t.TempDir(), regionName(t)
+	for link, target := range map[string]string{"build": buildDir, "tests": filepath.Join(root, "tests")} {
+		if err := os.Symlink(target, filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	script := "set -euo pipefail\n"
+	for _, block := range regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
+		script += strings.ReplaceAll(block[1], "/villas1", name)
+	}
+	p := start(t, nil, "bash", "-c", "cd "+dir+"; "+script)
+	out, err := p.end()
+	if err != nil || strings.Count(script, "villas-shmem") < 8 {
+		t.Errorf("%v\n%s\n%s", err, script, out)
+	}
+	for _, want := range []string{`received  500\n`, `different  0\n`, name + ` +[0-9.]+ KiB`, `program +living, echo`, `received  3000\n`} {
+		if !regexp.MustCompile(want).MatchString(out) {
+			t.Errorf("no %s in\n%s", want, out)
+		}
+	}
+	for _, picture := range []string{"returned.png", "plot.svg"} {
+		if _, err := os.Stat(filepath.Join(dir, picture)); err != nil {
+			t.Error(err)
+		}
+	}
+}

@@ -50,6 +50,19 @@ func TestMakeInstallGivesWhatPkgConfigNamesAndUninstallTakesItAway(t *testing.T)
 	if out, err := exec.Command(bin, "/villas-test-there-is-none").CombinedOutput(); err == nil || !strings.Contains(string(out), "start the node first") {
 		t.Errorf("%v %s", err, out)
 	}
+	if out := must(t, root, nil, filepath.Join(prefix, "bin/villas-shmem"), "--version"); !strings.Contains(out, "version 1.") {
+		t.Error(out)
+	}
+	page, err := os.ReadFile(filepath.Join(prefix, "share/man/man1/villas-shmem-node.1"))
+	if err != nil || !strings.Contains(string(page), "\\fB--linger\\fP") {
+		t.Errorf("the manual page of node: %v\n%s", err, page)
+	}
+	unit, err := os.ReadFile(filepath.Join(prefix, "lib/systemd/system/villas-shmem@.service"))
+	if err != nil || !strings.Contains(string(unit), "ExecStart="+prefix+"/bin/villas-shmem node") {
+		t.Errorf("the unit: %v\n%s", err, unit)
+	}
+	completion := filepath.Join(prefix, "share/bash-completion/completions/villas-shmem")
+	must(t, root, nil, "bash", "-n", completion)
 	must(t, root, nil, append(make, "uninstall")...)
 	if left := files(t, prefix); len(left) > 0 {
 		t.Errorf("left behind: %v", left)

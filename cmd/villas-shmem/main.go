@@ -16,6 +16,9 @@ import (
 	"github.com/villas-ext/villas-ext/node"
 )
 
+// version is set by the Makefile.
+var version = "devel"
+
 // Exit statuses, beside 0.
 const (
 	exitFailed = 1
@@ -72,6 +75,7 @@ func rootCommand() *cobra.Command {
 		Long: `Exchanges samples between VILLASnode's side and programs through shared memory, and looks into regions.
 
 Exit status: 0 fine, 1 failed, 2 wrong use, 3 the other side went away.`,
+		Version:       version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
@@ -84,6 +88,7 @@ Exit status: 0 fine, 1 failed, 2 wrong use, 3 the other side went away.`,
 		monitorCommand(),
 		lsCommand(),
 		rmCommand(),
+		manualCommand(),
 		genCommand(),
 		plotCommand(),
 		compareCommand(),

@@ -82,12 +82,12 @@ var (
 
 // monitor is the state of the view.
 type monitor struct {
-	name     string
-	o        onlooker // nil while there is no region
-	picture  *picture
-	err      error
-	lookedAt time.Time
-	tracks   []track // by direction
+	name    string
+	o       onlooker // nil while there is no region
+	picture *picture
+	err     error
+	now     time.Time // of the latest look
+	tracks  []track   // by direction
 
 	span          time.Duration
 	paused        bool
@@ -98,6 +98,7 @@ type monitor struct {
 
 // A track is what is known of a direction.
 type track struct {
+	looked time.Time
 	next   uint64 // position of the next sample to look for
 	points []point
 	last   format.Record
@@ -115,10 +116,10 @@ type mark struct {
 	written uint64
 }
 
-type tickMsg time.Time
+type tickMsg struct{}
 
 func tick() tea.Cmd {
-	return tea.Tick(lookPeriod, func(t time.Time) tea.Msg { return tickMsg(t) })
+	return tea.Tick(lookPeriod, func(time.Time) tea.Msg { return tickMsg{} })
 }
 
 func (m *monitor) Init() tea.Cmd { return tick() }
@@ -126,7 +127,7 @@ func (m *monitor) Init() tea.Cmd { return tick() }
 // attach takes up a region, the first or one made anew.
 func (m *monitor) attach(o onlooker) {
 	m.o, m.tracks = o, nil
-	m.look(time.Now())
+	m.look()
 	m.only = len(m.tracks)
 }
 
@@ -136,7 +137,7 @@ func (m *monitor) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		m.width, m.height = msg.Width, msg.Height
 	case tickMsg:
 		if !m.paused {
-			m.look(time.Time(msg))
+			m.look()
 		}
 		return m, tick()
 	case tea.KeyMsg:
@@ -173,7 +174,7 @@ func (m *monitor) key(key string) tea.Cmd {
 }
 
 // look looks at the region once.
-func (m *monitor) look(now time.Time) {
+func (m *monitor) look() {
 	if m.o != nil && !m.o.Current() {
 		m.o.Close()
 		m.o = nil
@@ -190,24 +191,22 @@ func (m *monitor) look(now time.Time) {
 	if m.err = err; err != nil {
 		return
 	}
-	m.picture = p
+	m.picture, m.now = p, time.Now()
 	if m.tracks == nil {
 		m.tracks = make([]track, len(p.directions))
 		for i, d := range p.directions {
-			m.tracks[i].next = d.written
+			m.tracks[i] = track{looked: m.now, next: d.written}
 		}
-		m.lookedAt = now
 	}
 	for i := range m.tracks {
-		m.follow(i, now)
+		m.follow(i)
 	}
-	m.lookedAt = now
 }
 
 // follow takes up what was written in a direction since the last look. The samples are
 // spread evenly over the time between the looks.
-func (m *monitor) follow(i int, now time.Time) {
-	t := &m.tracks[i]
+func (m *monitor) follow(i int) {
+	t, now := &m.tracks[i], time.Now()
 	t.marks = append(t.marks, mark{now, m.picture.directions[i].written})
 	for len(t.marks) > 2 && now.Sub(t.marks[1].at) >= ratePeriod {
 		t.marks = t.marks[1:]
@@ -226,10 +225,10 @@ func (m *monitor) follow(i int, now time.Time) {
 	if err == nil {
 		t.next = next
 	}
-	step := now.Sub(m.lookedAt) / time.Duration(len(fresh)+1)
 	for k := range fresh {
-		fresh[k].at = m.lookedAt.Add(time.Duration(k+1) * step)
+		fresh[k].at = t.looked.Add(now.Sub(t.looked) * time.Duration(k+1) / time.Duration(len(fresh)))
 	}
+	t.looked = now
 	t.points = append(t.points, fresh...)
 	old := 0
 	for old < len(t.points) && now.Sub(t.points[old].at) > mostSpan {
@@ -330,7 +329,7 @@ func (m *monitor) values(n int) (first, last int) {
 
 // chart draws the values of the last span of time.
 func (m *monitor) chart(t *track, height int) string {
-	begin := m.lookedAt.Add(-m.span)
+	begin := m.now.Add(-m.span)
 	points := t.points
 	for len(points) > 0 && points[0].at.Before(begin) {
 		points = points[1:]
@@ -366,7 +365,7 @@ func (m *monitor) chart(t *track, height int) string {
 				drawn = false
 				continue
 			}
-			at := grid.GridPoint(canvas.Float64Point{X: p.at.Sub(m.lookedAt).Seconds(), Y: p.values[k]})
+			at := grid.GridPoint(canvas.Float64Point{X: p.at.Sub(m.now).Seconds(), Y: p.values[k]})
 			switch {
 			case !drawn:
 				grid.Set(at)
