@@ -69,7 +69,7 @@ soak: all  ## exchange at full rate for SOAK_SECONDS, threads and processes, bot
 
 SOAK_SECONDS ?= 600
 soak-gen: all  ## send 10000 samples a second for SOAK_SECONDS and compare each that arrives
-	VILLAS_EXT_BUILD=$(abspath $(BUILD)) SOAK_SECONDS=$(SOAK_SECONDS) $(GO) test -count=1 -timeout 24h -v -run NoSampleIsLost ./tests
+	VILLAS_EXT_LIMIT=12h SOAK_SECONDS=$(SOAK_SECONDS) $(LONG) NoSampleIsLost
 
 FUZZ_TIME ?= 60s
 fuzz:  ## run each fuzz test for FUZZ_TIME
