@@ -60,7 +60,7 @@ test: all needs-test $(ARM64) $(CHECKED)  ## run all tests
 LONG = VILLAS_EXT_BUILD=$(abspath $(BUILD)) $(GO) test -count=1 -timeout 12h -v ./tests -run
 
 STORM_ROUNDS ?= 2000
-storm: all  ## kill either side STORM_ROUNDS times in both modes; prints how long it took to notice
+storm: all $(CHECKED)  ## kill either side STORM_ROUNDS times in all 16 settings; prints how long it took to notice
 	VILLAS_EXT_LIMIT=4h STORM_ROUNDS=$(STORM_ROUNDS) $(LONG) Survivor
 
 soak: SOAK_SECONDS = 3600

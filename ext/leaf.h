@@ -21,7 +21,9 @@
 /* Where struct shmem_shared stands in a region. */
 #define VX_SHARED_OFFSET 80
 
-/* Values of the attach word: a program is there, or was; the node has given the region up. See package shmem. */
+/* Values of the attach word: a program is on its way in; is there, or was; the node has given the region up. See package
+ * shmem. */
+#define VX_ATTACHING 1
 #define VX_ATTACHED 2
 #define VX_RETIRED 3
 

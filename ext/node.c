@@ -91,9 +91,10 @@ static int take_name(const char *path, const char *name, const struct stat *own)
 		if (fd < 0)
 			return EEXIST;
 		void *hold = vx_hold(fd, VX_NODE_BYTE, &err);	/* the dead node's lock: nobody else replaces it now */
+		int other;
 		bool stale = hold && !fstat(fd, &st);
 		if (stale)	/* a reference-built node holds no lock, but maps its region */
-			stale = vx_is_ours(fd, (size_t) st.st_size) || !vx_mapped_by_other(st.st_dev, st.st_ino);
+			stale = vx_is_ours(fd, (size_t) st.st_size) || !vx_mapped_by_others(st.st_dev, st.st_ino, &other);
 		if (stale)
 			err = vx_object_publish(path, name, &st);
 		vx_unhold(hold);
@@ -334,15 +335,16 @@ static void unlock(void *lock)
 	pthread_mutex_unlock(lock);
 }
 
-/* A program of the original has come to the barrier: 0 once both have met. */
-static int meet_program(struct shmem_node *node)
+/* A program of the original has come to the barrier: 0 once both have met. One that has paired there, with one that
+ * died, believes to have met us. */
+static int meet_program(struct shmem_node *node, bool paired)
 {
 	struct vx_mapping *m = node->m;
 
 	if (!vx_leaf_region_enter_legacy(m))
 		return EAGAIN;	/* a program of ours was faster */
 	atomic_store(&m->party.legacy, 1);
-	int err = vx_meet(&m->party, vx_peer_seen(m));
+	int err = paired ? vx_guard_start(&m->party) : vx_meet(&m->party, vx_peer_seen(m));
 	if (err) {
 		atomic_store(&m->told, 1);	/* nobody was here */
 		atomic_store(&m->party.dead, 1);
@@ -357,7 +359,7 @@ static int meet_program(struct shmem_node *node)
 static int accept_program(struct shmem_node *node, uint64_t deadline)
 {
 	struct vx_mapping *m = node->m;
-	uint64_t ghost = 0;
+	uint64_t ghost = 0, attaching = 0;
 	int err;
 
 	for (;;) {
@@ -365,18 +367,25 @@ static int accept_program(struct shmem_node *node, uint64_t deadline)
 		bool legacy = !(node->options.flags & SHMEM_NO_LEGACY) && atomic_load(m->state) == 0;
 		enum vx_barrier at = legacy ? vx_at_barrier(m->barrier) : VX_NOBODY;
 
-		/* Two who paired at the barrier, or one who died there, leave it out of step: it is made anew with the rest. */
+		/* Two living who paired at the barrier, or one who died there, leave it out of step: it is made anew with the
+		 * rest. */
 		if (at != VX_GHOST)
 			ghost = 0;
 		else if (!ghost)
 			ghost = now;
-		bool unfit = at == VX_PAIRED || (ghost && now - ghost > VX_GHOST_UNSEEN_NS) ||
-			(ghost && now - ghost > VX_GHOST_NS && !vx_peer_seen(m));
+		/* A program that died on its way in leaves the word between two states. */
+		if (atomic_load(m->state) != VX_ATTACHING || vx_held(atomic_load(&m->fd), VX_PROGRAM_BYTE))
+			attaching = 0;
+		else if (!attaching)
+			attaching = now;
+		bool paired = at == VX_PAIRED && vx_peer_seen(m) == 1;
+		bool unfit = (at == VX_PAIRED && !paired) || (ghost && now - ghost > VX_GHOST_UNSEEN_NS) ||
+			(ghost && now - ghost > VX_GHOST_NS && !vx_peer_seen(m)) || (attaching && now - attaching > VX_GHOST_NS);
 		if (unfit || program_gone(m)) {
 			if ((err = renew(node)))
 				return err;
 			m = node->m;
-			ghost = 0;
+			ghost = attaching = 0;
 			continue;
 		}
 		uint32_t state = atomic_load(m->state);
@@ -384,8 +393,8 @@ static int accept_program(struct shmem_node *node, uint64_t deadline)
 			tell_attached(m);
 			return 0;
 		}
-		if (at == VX_WAITS) {
-			err = meet_program(node);
+		if (at == VX_WAITS || paired) {
+			err = meet_program(node, paired);
 			if (err == ENOMEM)
 				return err;
 			continue;

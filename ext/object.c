@@ -231,24 +231,23 @@ bool vx_maps(int pid, dev_t device, ino_t inode)
 	return found;
 }
 
-int vx_mapped_by_other(dev_t device, ino_t inode)
+int vx_mapped_by_others(dev_t device, ino_t inode, int *first)
 {
 	struct dirent *entry;
-	int state;
-	long found = 0;
+	int state, found = 0;
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);	/* reading files is a cancellation point */
 	DIR *proc = opendir("/proc");
-	while (proc && !found && (entry = readdir(proc))) {
+	while (proc && found < 2 && (entry = readdir(proc))) {
 		char *end;
 		long pid = strtol(entry->d_name, &end, 10);
 		if (*end || pid <= 0 || pid == getpid())
 			continue;
-		if (maps(pid, device, inode))
-			found = pid;
+		if (maps(pid, device, inode) && !found++)
+			*first = (int) pid;
 	}
 	if (proc)
 		closedir(proc);
 	pthread_setcancelstate(state, NULL);
-	return (int) found;
+	return found;
 }

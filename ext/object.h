@@ -45,7 +45,7 @@ VX_HIDDEN bool vx_is_ours(int fd, size_t size);
 /* Whether the process pid maps the object of the inode; false also where that cannot be seen. */
 VX_HIDDEN bool vx_maps(int pid, dev_t device, ino_t inode);
 
-/* Another process that maps it, of several any one: 0 also where that cannot be seen. */
-VX_HIDDEN int vx_mapped_by_other(dev_t device, ino_t inode);
+/* How many other processes map it, none, one, or two and more, and the first: 0 also where that cannot be seen. */
+VX_HIDDEN int vx_mapped_by_others(dev_t device, ino_t inode, int *first);
 
 #endif

@@ -27,13 +27,13 @@ static bool command_ended(struct vx_mapping *m)
 	return m->command >= 0 && poll(&end, 1, 0) == 1 && end.revents & POLLIN;
 }
 
-bool vx_peer_seen(struct vx_mapping *m)
+int vx_peer_seen(struct vx_mapping *m)
 {
-	int other = vx_mapped_by_other((dev_t) m->device, (ino_t) m->inode);
+	int first, n = vx_mapped_by_others((dev_t) m->device, (ino_t) m->inode, &first);
 
-	if (other)
-		atomic_store(&m->peer, other);
-	return other != 0;
+	if (n)
+		atomic_store(&m->peer, first);
+	return n;
 }
 
 /* A peer without a lock lives as long as some process maps the object. The one that was last seen to is asked first:

@@ -14,8 +14,9 @@
  * call; where the other side holds no lock, a file of /proc or hundreds. */
 VX_HIDDEN bool vx_peer_lives(struct vx_mapping *m);
 
-/* Whether some process is seen to map the region of a peer without a lock. Costs hundreds of system calls. */
-VX_HIDDEN bool vx_peer_seen(struct vx_mapping *m);
+/* How many processes are seen to map the region of a peer without a lock: none, one, or two and more. Costs hundreds of
+ * system calls. */
+VX_HIDDEN int vx_peer_seen(struct vx_mapping *m);
 
 /* Tell the user of m, once, that the other side is gone. */
 VX_HIDDEN void vx_gone(struct vx_mapping *m);

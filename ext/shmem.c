@@ -89,8 +89,8 @@ static int enter(struct vx_mapping *m)
 	if (vx_stopped(&m->out))
 		return ESTALE;
 	long r = vx_leaf_region_enter(m, (uint32_t) getpid());
-	if (r == -EBUSY && vx_held(atomic_load(&m->fd), VX_PROGRAM_BYTE) == 0 && atomic_load(m->state) == VX_ATTACHED)
-		return ESTALE;	/* the program before us is gone, the node is about to notice */
+	if (r == -EBUSY && vx_held(atomic_load(&m->fd), VX_PROGRAM_BYTE) == 0)
+		return ESTALE;	/* the program before us is gone or died on its way in, the node is about to notice */
 	if (r)
 		return (int) -r;
 	vx_fault("enter");

@@ -179,7 +179,7 @@ void vx_wait_readable(struct vx_party *p, struct vx_channel *c, uint64_t deadlin
 
 	if (look > deadline)
 		look = deadline;
-	if (atomic_load(&p->closing))
+	if (atomic_load(&p->closing) || atomic_load(&p->dead))
 		return;
 	if (p->polling) {
 		poll(p, c, look);

@@ -15,7 +15,6 @@ package sample
 
 import (
 	"math"
-	"runtime"
 	"time"
 	"unsafe"
 
@@ -48,6 +47,7 @@ func (s Sample) Pool() *pool.View { return s.pool }
 // down to 0, when the pool runs out. Each has one reference, length 0, all its
 // values floats. It never blocks.
 func Alloc(p *pool.View, dst []Sample) int {
+	bringHome()
 	capacity, done := capacityOf(p.Size()), 0
 	for done < len(dst) {
 		pos, got := p.Claim(uint64(len(dst) - done))
@@ -76,9 +76,7 @@ func (s Sample) Get() int { return int(CountOf(s.addr).Acquire()) }
 func (s Sample) Put() int {
 	n := CountOf(s.addr).Drop()
 	if n == 0 {
-		for !Release(s.pool, s.addr) {
-			runtime.Gosched()
-		}
+		GiveBack(s.pool, s.addr)
 	}
 	return int(n)
 }

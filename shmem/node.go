@@ -243,7 +243,7 @@ func holdStale(fd int) (hold *liveness.Hold, st unix.Stat_t, err error) {
 		return nil, st, err
 	}
 	if st, err = posixshm.Stat(fd); err == nil && !madeByUs(fd, st) { // a node built with the original holds no lock, but maps its region
-		if liveness.MappedBy(st.Dev, st.Ino) != 0 {
+		if n, _ := liveness.MappedBy(st.Dev, st.Ino); n > 0 {
 			err = unix.EEXIST
 		}
 	}
@@ -273,7 +273,7 @@ func (m *mapping) attached() bool { return word.Load32(m.State) == AttachAttache
 func (n *Node) Accept(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	var ghost time.Time
+	var ghost, attaching time.Time
 	var stop func() bool
 	for {
 		m := n.current.Load()
@@ -293,18 +293,28 @@ func (n *Node) Accept(ctx context.Context) error {
 		} else if ghost.IsZero() {
 			ghost = time.Now()
 		}
-		// Two who paired at the barrier, or one who died there, leave it out of
-		// step: it is made anew with the rest.
+		// A program that died on its way in leaves the word between two states.
+		if word.Load32(m.State) != AttachAttaching {
+			attaching = time.Time{}
+		} else if held, err := liveness.Held(m.fd, liveness.ProgramByte); held || err != nil {
+			attaching = time.Time{}
+		} else if attaching.IsZero() {
+			attaching = time.Now()
+		}
+		// Two living who paired at the barrier, or one who died there, leave it out
+		// of step: it is made anew with the rest.
 		stood := time.Duration(0)
 		if !ghost.IsZero() {
 			stood = time.Since(ghost)
 		}
-		unfit := at == wait.Paired || stood > ghostUnseenAfter || stood > ghostAfter && !m.peerSeen()
+		paired := at == wait.Paired && m.peerSeen() == 1
+		unfit := at == wait.Paired && !paired || stood > ghostUnseenAfter || stood > ghostAfter && m.peerSeen() == 0 ||
+			!attaching.IsZero() && time.Since(attaching) > ghostAfter
 		if unfit || m.programGone() {
 			if err := n.renew(m); err != nil {
 				return explain("renew", n.name, err)
 			}
-			ghost, stop = time.Time{}, nil
+			ghost, attaching, stop = time.Time{}, time.Time{}, nil
 			continue
 		}
 		state := word.Load32(m.State)
@@ -316,21 +326,24 @@ func (n *Node) Accept(ctx context.Context) error {
 			return os.ErrClosed
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case at == wait.Waits:
-			n.meet(m)
+		case at == wait.Waits || paired:
+			n.meet(m, paired)
 			continue
 		}
 		futex.Wait(m.State, state, barrierPoll)
 	}
 }
 
-// meet lets in a program built with the original, that waits at the barrier.
-func (n *Node) meet(m *mapping) {
+// meet lets in a program built with the original, that waits at the barrier, or
+// has paired there with one that died, and so believes to have met us.
+func (n *Node) meet(m *mapping, paired bool) {
 	if !m.EnterLegacy() {
 		return // a program of ours was faster
 	}
 	m.Party.Legacy.Store(true)
-	if m.Meet(m.peerSeen()) != nil {
+	if paired {
+		m.Guard()
+	} else if m.Meet(m.peerSeen() > 0) != nil {
 		m.told.Do(func() {}) // nobody was here
 		m.Dead.Store(true)
 		return
@@ -401,7 +414,7 @@ func (n *Node) ProgramEnded() {
 		return
 	}
 	defer m.link.Leave()
-	if m.Party.Legacy.Load() && !m.peerSeen() {
+	if m.Party.Legacy.Load() && m.peerSeen() == 0 {
 		m.Dead.Store(true)
 		m.tellGone()
 		m.Wake(&m.in.Wait)

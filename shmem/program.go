@@ -127,8 +127,8 @@ func (m *mapping) enterRegion() error {
 		return unix.ESTALE
 	}
 	if fault := m.Enter(uint32(os.Getpid())); fault != 0 {
-		if held, err := liveness.Held(m.fd, liveness.ProgramByte); fault == faultBusy && err == nil && !held && m.attached() {
-			return unix.ESTALE // the program before us is gone, the node is about to notice
+		if held, err := liveness.Held(m.fd, liveness.ProgramByte); fault == faultBusy && err == nil && !held {
+			return unix.ESTALE // the program before us is gone or died on its way in, the node is about to notice
 		}
 		return unix.Errno(-fault)
 	}
@@ -162,7 +162,7 @@ func (m *mapping) meetAtBarrier(ctx context.Context) error {
 	for {
 		at := m.AtBarrier()
 		if at == wait.Waits {
-			if err := m.Meet(m.peerSeen()); err == nil {
+			if err := m.Meet(m.peerSeen() > 0); err == nil {
 				m.met.Store(true)
 				return nil
 			}
@@ -176,7 +176,7 @@ func (m *mapping) meetAtBarrier(ctx context.Context) error {
 			ghost = time.Time{}
 		case ghost.IsZero():
 			ghost = time.Now()
-		case time.Since(ghost) > ghostAfter && !m.peerSeen():
+		case time.Since(ghost) > ghostAfter && m.peerSeen() == 0:
 			return ErrPeerDied // it died while it stood there
 		}
 		select {

@@ -63,6 +63,7 @@ func (m *mapping) ready() {
 func (m *mapping) unmap() {
 	m.Unguard()
 	m.hold.Release()
+	sample.Forget(&m.Region.Pool)
 	posixshm.Unmap(m.Base, m.Size)
 	unix.Close(m.fd)
 	if m.held != nil {
@@ -103,16 +104,17 @@ func (m *mapping) legacyPeerLives() bool {
 	if peer == 0 && m.met.Load() {
 		return true
 	}
-	return m.peerSeen() || peer == 0
+	return m.peerSeen() > 0 || peer == 0
 }
 
-// peerSeen reports whether some process is seen to map the region.
-func (m *mapping) peerSeen() bool {
-	pid := liveness.MappedBy(m.st.Dev, m.st.Ino)
-	if pid != 0 {
+// peerSeen returns how many processes are seen to map the region: none, one, or
+// two and more.
+func (m *mapping) peerSeen() int {
+	n, pid := liveness.MappedBy(m.st.Dev, m.st.Ino)
+	if n > 0 {
 		m.peer.Store(int32(pid))
 	}
-	return pid != 0
+	return n
 }
 
 // tellGone tells the user, once, that the other side is gone.

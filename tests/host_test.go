@@ -4,8 +4,6 @@ package tests
 
 import (
 	"fmt"
-	"os"
-	"strings"
 	"testing"
 )
 
@@ -55,22 +53,5 @@ func TestPreinitIsAnErrorAndNotAHang(t *testing.T) {
 	out, err := start(t, nil, compile(t, "gcc", "host/preinit.c")).end()
 	if err == nil || out == "" {
 		t.Errorf("err %v, said %q", err, out)
-	}
-}
-
-// The other side is killed at random instants, under full traffic: see
-// kill_storm.c. The long form is `make storm`.
-func TestASurvivorIsNeverStuck(t *testing.T) {
-	rounds := os.Getenv("STORM_ROUNDS")
-	if rounds == "" {
-		rounds = "25"
-	}
-	bin := compile(t, "gcc", "host/kill_storm.c")
-	for _, victim := range []string{"program", "node"} {
-		for polling, mode := range []string{"signalled", "polling"} {
-			t.Run(victim+" killed, "+mode, func(t *testing.T) {
-				t.Log(strings.TrimSpace(run(t, nil, bin, victim, fmt.Sprint(polling), rounds)))
-			})
-		}
 	}
 }

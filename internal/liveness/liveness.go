@@ -92,16 +92,19 @@ func mapsObject(pid int, dev, ino uint64) (bool, error) {
 	return false, nil
 }
 
-// MappedBy returns the id of another process that maps the object of this device
-// and inode, of several any one; 0 also where that cannot be seen.
-func MappedBy(dev, ino uint64) int {
+// MappedBy returns how many other processes map the object of this device and
+// inode, none, one, or two and more, and the id of the first; 0 also where that
+// cannot be seen.
+func MappedBy(dev, ino uint64) (n, first int) {
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
-		if pid, err := strconv.Atoi(e.Name()); err == nil && pid != os.Getpid() && Maps(pid, dev, ino) {
-			return pid
+		if pid, err := strconv.Atoi(e.Name()); err == nil && n < 2 && pid != os.Getpid() && Maps(pid, dev, ino) {
+			if n++; n == 1 {
+				first = pid
+			}
 		}
 	}
-	return 0
+	return n, first
 }
 
 // Mappers are the ids of all other processes that map the object; sure is false if

@@ -91,6 +91,9 @@ func (p *Party) LookAfter(now time.Time) {
 func (p *Party) Readable(ctx context.Context, c *Channel, spin, d time.Duration) {
 	d = min(d, LookEvery)
 	done := func() bool { return c.Done() || p.Closing.Load() }
+	if p.Dead.Load() {
+		return
+	}
 	if p.Polling {
 		spin = d
 	}

@@ -79,3 +79,12 @@ func inBounds(a, size uintptr) {
 //go:norace
 //go:nocheckptr
 func trap() { *(*uint64)(unsafe.Add(unsafe.Pointer(nil), 64)) = 0xb0 }
+
+// At turns an address outside the Go heap into a pointer. Inlined here,
+// Go 1.26's compiler fails on a copy from it (disjointTypes).
+//
+//go:nosplit
+//go:noinline
+//go:norace
+//go:nocheckptr
+func At(a uintptr) unsafe.Pointer { return unsafe.Add(unsafe.Pointer(nil), a) }

@@ -15,13 +15,6 @@ import (
 	"unsafe"
 )
 
-// At turns an address outside the Go heap into a pointer.
-//
-//go:nosplit
-//go:norace
-//go:nocheckptr
-func At(a uintptr) unsafe.Pointer { return unsafe.Add(unsafe.Pointer(nil), a) }
-
 // Load32 and Load64 are atomic and acquire: what the writer stored before its
 // release store is seen after them.
 //

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package tests
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// checkedDir is where make builds the library that dies where told and asserts
+// each address it touches.
+func checkedDir() string { return filepath.Join(buildDir, "checked") }
+
+// The other side is killed again and again, at random instants under full
+// traffic, and at chosen points: between claim and publish, between claim and
+// free, at the steps of attaching, before a sleep, before a wake-up; built with
+// the original also with the mutex held, in the wait for the condition, at the
+// barrier. See tests/c/storm/kill.c. The long form is `make storm`.
+func TestASurvivorIsNeverStuck(t *testing.T) {
+	rounds := os.Getenv("STORM_ROUNDS")
+	if rounds == "" {
+		rounds = "12"
+	}
+	c := compileAgainst(t, checkedDir(), "gcc", "storm/kill.c")
+	g := goProgram(t, "storm", "-tags", "faults")
+	legacy := compile(t, "gcc", "legacy/legacy.c", "-Wl,--as-needed")
+	env := []string{"GOLDEN=" + root + "/internal/layout/testdata"}
+	for language, survivor := range map[string]string{"C": c, "Go": g} {
+		for polling, mode := range []string{"signalled", "polling"} {
+			flag := fmt.Sprint(polling)
+			for _, role := range []string{"node", "program"} {
+				name := regionName(t)
+				other := map[string]string{"node": "program", "program": "node"}[role]
+				twin := map[string]string{"C": g, "Go": c}[language]
+				original := []string{legacy, "victim", name, mode}
+				if role == "node" {
+					original = []string{legacy, "program", name, "8"}
+				}
+				for kind, victim := range map[string][]string{
+					"ours":     {"push,pull,announce,wake,enter,entered,publish", twin, "victim", other, name, flag},
+					"original": append([]string{"push,pull,mutex,wait,barrier"}, original...),
+				} {
+					t.Run(fmt.Sprintf("%s in %s, %s, against %s", role, language, mode, kind), func(t *testing.T) {
+						out := run(t, env, append([]string{survivor, "survive", role, name, flag, rounds}, victim...)...)
+						t.Log(strings.TrimSpace(out))
+					})
+				}
+			}
+		}
+	}
+}
