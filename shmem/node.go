@@ -187,7 +187,7 @@ func (m *mapping) build(c *Config, size uintptr) (err error) {
 	if err := pthread.InitBarrier(m.Region.Barrier, m.Region.Barrier+offBarrierAttr, 2); err != nil {
 		return err
 	}
-	if m.Party.Polling {
+	if m.Polling {
 		return nil
 	}
 	for _, ch := range []*Channel{&m.In, &m.Out} {
@@ -349,7 +349,7 @@ func (n *Node) meet(m *mapping, paired bool) {
 		return
 	}
 	m.met.Store(true)
-	if !m.Party.Polling {
+	if !m.Polling {
 		n.startWaking(m)
 	}
 }
@@ -516,7 +516,7 @@ func (n *Node) Close() error {
 		pthread.OpenBarrier(m.Region.Barrier) // a program on its way in sees the end
 	}
 	m.Wake(&m.out.Wait)
-	for end := time.Now().Add(exchange.Grace); m.Party.Legacy.Load() && !m.Party.Polling && !m.In.HasStopped() && time.Now().Before(end) && m.peerLives(); {
+	for end := time.Now().Add(exchange.Grace); m.Party.Legacy.Load() && !m.Polling && !m.In.HasStopped() && time.Now().Before(end) && m.peerLives(); {
 		time.Sleep(time.Millisecond)
 		m.Broadcast(&m.out.Wait)
 	}

@@ -46,13 +46,12 @@ type mapping struct {
 
 // ready prepares a mapping whose region is attached for waiting.
 func (m *mapping) ready() {
-	m.in.Init(&m.In, &m.Region.Pool, &m.Party, false)
-	m.out.Init(&m.Out, &m.Region.Pool, &m.Party, false)
-	m.link = exchange.Link{RX: &m.out, TX: &m.in, Gone: m.tellGone}
+	m.in.Init(&m.In, &m.Region.Pool, m.Polling, false)
+	m.out.Init(&m.Out, &m.Region.Pool, m.Polling, false)
+	m.link = exchange.Link{Party: &m.Party, RX: &m.out, TX: &m.in, Gone: m.tellGone}
 	if m.isNode() {
 		m.link.RX, m.link.TX = &m.in, &m.out
 	}
-	m.Party.Polling = m.Region.Polling
 	m.Party.Channels = [2]*wait.Channel{&m.in.Wait, &m.out.Wait}
 	m.Party.Barrier = m.Region.Barrier
 	m.Party.Lives = m.peerLives

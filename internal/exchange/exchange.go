@@ -44,19 +44,19 @@ var (
 )
 
 // A Direction is a channel, the pool of the samples that pass through it, and how
-// this process waits for it and wakes who does.
+// its reader waits.
 type Direction struct {
 	*queue.Channel
-	Pool  *pool.View
-	Party *wait.Party
-	Wait  wait.Channel
-	G     bool // samples are of layout G
+	Pool *pool.View
+	Wait wait.Channel
+	G    bool // samples are of layout G
 }
 
-// Init makes d the direction of c.
-func (d *Direction) Init(c *queue.Channel, p *pool.View, party *wait.Party, g bool) {
-	d.Channel, d.Pool, d.Party, d.G = c, p, party, g
-	d.Wait.Waiters, d.Wait.Ready, d.Wait.Mutex = c.Waiters, c.Ready, c.Mutex
+// Init makes d the direction of c. polling: its reader waits awake; g: samples are
+// of layout G.
+func (d *Direction) Init(c *queue.Channel, p *pool.View, polling, g bool) {
+	d.Channel, d.Pool, d.G = c, p, g
+	d.Wait.Waiters, d.Wait.Ready, d.Wait.Mutex, d.Wait.Polling = c.Waiters, c.Ready, c.Mutex, polling
 	d.Wait.Done = func() bool { return c.Readable() || c.HasStopped() }
 }
 
@@ -109,18 +109,12 @@ func (d *Direction) put(smps []sample.Sample) (n int) {
 			n++
 		}
 	}
-	switch {
-	case n == 0 || d.Party.Polling:
-	case d.Party.Legacy.Load():
-		d.Party.Broadcast(&d.Wait)
-	case d.Channel.Wake():
-		futex.Wake(d.Waiters)
-	}
 	return n
 }
 
 // A Link is what an exchange goes over at present. It is used by address.
 type Link struct {
+	Party  *wait.Party
 	RX, TX *Direction    // what this side reads and writes
 	Spin   time.Duration // the longest spin before a sleep, see [SpinFor]
 	Gone   func()        // hears, maybe more than once, that the other side is gone; may be nil
@@ -132,7 +126,7 @@ type Link struct {
 // to be.
 func (l *Link) Enter() bool {
 	l.callers.Add(1)
-	if l.RX.Party.Closing.Load() {
+	if l.Party.Closing.Load() {
 		l.callers.Add(-1)
 		return false
 	}
@@ -144,13 +138,11 @@ func (l *Link) Leave() { l.callers.Add(-1) }
 
 // DriveOut ends the calls that wait and waits until they have returned.
 func (l *Link) DriveOut() {
-	for _, d := range []*Direction{l.RX, l.TX} {
-		d.Party.LeaveBy(time.Now().Add(Grace))
-		d.Party.Closing.Store(true)
-	}
+	l.Party.LeaveBy(time.Now().Add(Grace))
+	l.Party.Closing.Store(true)
 	for l.callers.Load() != 0 {
-		l.RX.Party.Wake(&l.RX.Wait)
-		l.TX.Party.Wake(&l.TX.Wait)
+		l.Party.Wake(&l.RX.Wait)
+		l.Party.Wake(&l.TX.Wait)
 		time.Sleep(100 * time.Microsecond)
 	}
 }
@@ -168,15 +160,13 @@ func (l *Link) end() error {
 }
 
 // gone reports whether the other side is.
-func (l *Link) gone() bool {
-	return l.RX.HasStopped() || l.RX.Party.Dead.Load() || l.TX.Party.Dead.Load()
-}
+func (l *Link) gone() bool { return l.RX.HasStopped() || l.Party.Dead.Load() }
 
 // drain reads what a side that is gone has left; cells that it claimed and never
 // published are stepped over. Then comes the end.
 func (l *Link) drain(smps []sample.Sample) (int, error) {
 	d := l.RX
-	for waited := d.Party.Dead.Load(); ; {
+	for waited := l.Party.Dead.Load(); ; {
 		if n, err := d.Take(smps); n > 0 || err != nil {
 			return n, err
 		}
@@ -251,7 +241,7 @@ func (s *Side) TryRead(smps []sample.Sample) (int, error) {
 	if l.gone() {
 		return l.drain(smps)
 	}
-	l.RX.Party.LookAfter(time.Now())
+	l.Party.LookAfter(time.Now())
 	return 0, nil
 }
 
@@ -283,7 +273,7 @@ func (s *Side) ReadContext(ctx context.Context, smps []sample.Sample) (int, erro
 		return 0, err
 	}
 	defer l.Leave()
-	d, party := l.RX, l.RX.Party
+	d, party := l.RX, l.Party
 	if n, err := d.Take(smps); n > 0 || err != nil || len(smps) == 0 {
 		return n, err
 	}
@@ -291,7 +281,7 @@ func (s *Side) ReadContext(ctx context.Context, smps []sample.Sample) (int, erro
 	if ctx.Done() != nil {
 		defer context.AfterFunc(ctx, func() {
 			if l, err := s.enter(); err == nil {
-				l.RX.Party.Wake(&l.RX.Wait)
+				l.Party.Wake(&l.RX.Wait)
 				l.Leave()
 			}
 		})()
@@ -349,7 +339,16 @@ func (l *Link) write(smps []sample.Sample) (int, error) {
 			return 0, ErrOtherPool
 		}
 	}
-	return l.TX.put(smps), nil
+	d := l.TX
+	n := d.put(smps)
+	switch {
+	case n == 0 || d.Wait.Polling:
+	case l.Party.Legacy.Load():
+		l.Party.Broadcast(&d.Wait)
+	case d.Wake():
+		futex.Wake(d.Waiters)
+	}
+	return n, nil
 }
 
 // WriteContext writes all of smps, waiting for room where there is none, and
@@ -370,13 +369,13 @@ func (s *Side) WriteContext(ctx context.Context, smps []sample.Sample) (int, err
 			return done, err
 		case ctx.Err() != nil:
 			return done, ctx.Err()
-		case l.RX.Party.Closing.Load():
+		case l.Party.Closing.Load():
 			return done, os.ErrClosed
 		}
 		if n > 0 {
 			pause = 0
 		}
-		l.RX.Party.LookAfter(time.Now())
+		l.Party.LookAfter(time.Now())
 		if pause == 0 {
 			unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 			runtime.Gosched()

@@ -81,7 +81,7 @@ func (p *Party) getAllOut() {
 			p.openBarrier()
 		}
 		for _, c := range p.Channels {
-			if !p.Polling {
+			if !c.Polling {
 				pthread.MakeAnew(c.Mutex, c.Ready)
 			}
 		}

@@ -43,6 +43,7 @@ type Channel struct {
 	Waiters uintptr     // word: 1 while a reader of ours sleeps; a futex
 	Ready   uintptr     // pthread_cond_t
 	Mutex   uintptr     // pthread_mutex_t
+	Polling bool        // its reader waits awake
 	Done    func() bool // there is something to read, or the writer has stopped
 
 	late atomic.Bool // the mutex could not be had in time
@@ -51,7 +52,6 @@ type Channel struct {
 // A Party is this process's part in an exchange. Its exported fields are set
 // before its use and then stay.
 type Party struct {
-	Polling  bool
 	Channels [2]*Channel
 	Barrier  uintptr     // pthread_barrier_t for two; 0: none
 	Lives    func() bool // looks whether the other side lives; calls Died if not
@@ -94,7 +94,7 @@ func (p *Party) Readable(ctx context.Context, c *Channel, spin, d time.Duration)
 	if p.Dead.Load() {
 		return
 	}
-	if p.Polling {
+	if c.Polling {
 		spin = d
 	}
 	for end := time.Now().Add(spin); spin > 0; {
@@ -103,7 +103,7 @@ func (p *Party) Readable(ctx context.Context, c *Channel, spin, d time.Duration)
 				return
 			}
 		}
-		if p.Polling {
+		if c.Polling {
 			unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 			runtime.Gosched()
 			if ctx.Err() != nil {
@@ -115,7 +115,7 @@ func (p *Party) Readable(ctx context.Context, c *Channel, spin, d time.Duration)
 		}
 	}
 	switch {
-	case p.Polling:
+	case c.Polling:
 	case p.Legacy.Load():
 		p.waitReady(c, d)
 	default:
@@ -174,7 +174,7 @@ func (p *Party) Wake(c *Channel) {
 // one. Where the mutex cannot be had it does without: a waiter that misses this
 // one looks again when the next comes.
 func (p *Party) Broadcast(c *Channel) {
-	if !p.Legacy.Load() || p.Polling || !p.enter() {
+	if !p.Legacy.Load() || c.Polling || !p.enter() {
 		return
 	}
 	defer p.leave()
