@@ -40,6 +40,17 @@ var LayoutA = Fields{
 	Queue:     offQueue,
 }
 
+// LayoutG is struct pool of VILLASnode 1.x.
+var LayoutG = Fields{
+	Size:      unsafe.Sizeof(layout.PoolG{}),
+	BufferOff: unsafe.Offsetof(layout.PoolG{}.BufferOff),
+	State:     unsafe.Offsetof(layout.PoolG{}.State),
+	Len:       unsafe.Offsetof(layout.PoolG{}.Len),
+	BlockSize: unsafe.Offsetof(layout.PoolG{}.BlockSize),
+	Alignment: unsafe.Offsetof(layout.PoolG{}.Alignment),
+	Queue:     unsafe.Offsetof(layout.PoolG{}.Queue),
+}
+
 const (
 	offBuf       = unsafe.Offsetof(layout.Pool{}.BufferOff)
 	offMem       = unsafe.Offsetof(layout.Pool{}.Mem)

@@ -49,6 +49,18 @@ const headAfterTail = unsafe.Offsetof(layout.Queue{}.Head) - offTail
 // program initialises itself.
 var LayoutA = Fields{Size: unsafe.Sizeof(layout.Queue{}), State: offState, Mask: offMask, BufferOff: offBuf, Tail: offTail}
 
+// LayoutG is struct queue of VILLASnode 1.x.
+var LayoutG = Fields{
+	Size:      unsafe.Sizeof(layout.QueueG{}),
+	State:     unsafe.Offsetof(layout.QueueG{}.State),
+	Mask:      unsafe.Offsetof(layout.QueueG{}.BufferMask),
+	BufferOff: unsafe.Offsetof(layout.QueueG{}.BufferOff),
+	Tail:      unsafe.Offsetof(layout.QueueG{}.Tail),
+}
+
+// Head lies as far behind tail in layout G; an array of negative length if not.
+var _ [0]struct{} = [headAfterTail - (unsafe.Offsetof(layout.QueueG{}.Head) - unsafe.Offsetof(layout.QueueG{}.Tail))]struct{}{}
+
 // Capacity returns the number of cells.
 //
 //go:nosplit
