@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image/png"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -171,6 +172,37 @@ func TestGenIsANodeForOneProgramAfterTheOther(t *testing.T) {
 	}
 	if sent, _ := strconv.Atoi(m[1]); sent > int(attached.Seconds()*2000)+5 {
 		t.Errorf("%d samples were sent in %v: also while nobody was there", sent, attached)
+	}
+}
+
+func TestAnInterruptEndsCommandsThatWaitForAPipe(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"compare", "-", mixed}, {"plot", "-"}, {"gen", "--fast"}, {"gen", "--rate", "0.01"}} {
+		from, feeds, err := os.Pipe() // nothing ever comes
+		if err != nil {
+			t.Fatal(err)
+		}
+		unread, to, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := exec.Command(command, args...)
+		p.Stdin, p.Stdout = from, to
+		if err := p.Start(); err != nil {
+			t.Fatal(err)
+		}
+		from.Close()
+		to.Close()
+		time.Sleep(500 * time.Millisecond)
+		p.Process.Signal(syscall.SIGTERM)
+		ended := time.AfterFunc(20*time.Second, func() {
+			t.Errorf("%v hangs", args)
+			p.Process.Kill()
+		})
+		p.Wait()
+		ended.Stop()
+		feeds.Close()
+		unread.Close()
 	}
 }
 

@@ -79,7 +79,22 @@ put back. Samples that a program does not read in time are missed as well.`,
 			if err != nil {
 				return err
 			}
-			return errors.Join(x.toText(ctx, f.NewWriter(file, format.WriterOptions{Signals: g.header(len(signals))})), file.Close())
+			done := make(chan error, 1)
+			go func() {
+				err := x.toText(ctx, f.NewWriter(file, format.WriterOptions{Signals: g.header(len(signals))}))
+				done <- errors.Join(err, file.Close())
+			}()
+			select {
+			case err = <-done:
+				return err
+			case <-ctx.Done():
+			}
+			select {
+			case err = <-done:
+				return err
+			case <-time.After(lastWrite): // it stands in a write that nobody reads
+				return nil
+			}
 		},
 	}
 	f := c.Flags()
@@ -288,6 +303,7 @@ func (g *generation) toText(ctx context.Context, w format.Writer) error {
 }
 
 const (
+	lastWrite = time.Second            // that an interrupted generation may still take
 	fullPause = 200 * time.Microsecond // before the next look whether a full queue still is
 	lastWait  = time.Second            // for samples to come back, from the last one that did
 )

@@ -34,8 +34,11 @@ type useError struct{ error }
 
 func wrongUse(format string, args ...any) error { return useError{fmt.Errorf(format, args...)} }
 
+// interrupts end a command, which removes what it made before.
+var interrupts = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
+
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), interrupts...)
 	defer stop()
 	// Caught, so that a closed pipe is an error of a write and the region is
 	// removed; not ignored, since the programs we start would inherit that.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"slices"
 	"time"
 
@@ -45,13 +46,15 @@ func openText(ctx context.Context, path, formatName string, flag int, standard *
 	}
 }
 
-// openSamples opens a file of samples for reading alone. Malformed lines are errors,
-// or with skip reported and left out.
+// openSamples opens a file of samples for a command that only reads: an interrupt
+// ends it at once from then on. Malformed lines are errors, or with skip reported
+// and left out.
 func openSamples(ctx context.Context, path, formatName string, skip bool) (format.Reader, *os.File, error) {
 	file, f, err := openText(ctx, path, formatName, os.O_RDONLY, os.Stdin)
 	if err != nil {
 		return nil, nil, err
 	}
+	signal.Reset(interrupts...)
 	r := f.NewReader(file.Name(), file)
 	if skip {
 		r = format.Skip(r, func(err *format.SyntaxError) { fmt.Fprintln(os.Stderr, "skipped", err) })
