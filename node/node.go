@@ -49,10 +49,11 @@ func (s State) String() string {
 
 // Options are options of [New]; the zero value is the usual.
 type Options struct {
-	Log     *slog.Logger  // nil: slog.Default()
-	Output  *os.File      // standard output and error of the command of exec; nil: os.Stderr
-	Grace   time.Duration // between SIGTERM and SIGKILL for that command; 0: 2 s
-	Restart bool          // start that command again when it has ended and Accept waits for a program
+	Log     *slog.Logger      // nil: slog.Default()
+	Output  *os.File          // standard output and error of the command of exec; nil: os.Stderr
+	Grace   time.Duration     // between SIGTERM and SIGKILL for that command; 0: 2 s
+	Restart bool              // start that command again when it has ended and Accept waits for a program
+	Notify  func(shmem.Event) // hears of programs that come and go, see shmem.Config; they are logged in any case
 }
 
 // A Node is a shmem node: a region, and the external program that its
@@ -119,7 +120,9 @@ func (n *Node) Start() error {
 	if err := n.Check(); err != nil {
 		return err
 	}
-	region, err := shmem.Create(n.config.Name, n.config.Region())
+	c := n.config.Region()
+	c.Notify = n.notice
+	region, err := shmem.Create(n.config.Name, c)
 	if err != nil {
 		return err
 	}
@@ -132,6 +135,20 @@ func (n *Node) Start() error {
 	}
 	n.state.Store(uint32(Started))
 	return nil
+}
+
+// notice logs what happened and passes it on.
+func (n *Node) notice(e shmem.Event) {
+	switch e.Kind {
+	case shmem.ProgramAttached: // Accept tells more
+	case shmem.ProgramStopped:
+		n.log.Info(e.Kind.String(), "name", n.config.Name, "pid", e.Pid)
+	default:
+		n.log.Warn(e.Kind.String(), "name", n.config.Name, "pid", e.Pid)
+	}
+	if n.options.Notify != nil {
+		n.options.Notify(e)
+	}
 }
 
 // spawn starts the command of exec, if there is one.

@@ -379,7 +379,7 @@ func TestMetricsTellWhatTheNodeDoes(t *testing.T) {
 	until(t, "samples in the metrics", func() bool { return want.MatchString(scrape()) })
 	text := scrape()
 	for _, pattern := range []string{`samples_total\{direction="sent",region="NAME"\} [1-9]`, `samples_total\{direction="received",region="NAME"\} [1-9]`,
-		`programs_total\{region="NAME"\} 1\n`, `dropped_total\{region="NAME"\} 0\n`, `latency_seconds_bucket\{region="NAME",le="\+Inf"\} [1-9]`,
+		`programs_total\{event="attached",region="NAME"\} 1\n`, `dropped_total\{region="NAME"\} 0\n`, `latency_seconds_bucket\{region="NAME",le="\+Inf"\} [1-9]`,
 		`queue_fill\{direction="to node",region="NAME"\} \d`, `queue_capacity\{direction="to program",region="NAME"\} 512\n`,
 		`pool_capacity\{region="NAME"\} 1024\n`, `pool_free\{region="NAME"\} \d`} {
 		if !regexp.MustCompile(strings.ReplaceAll(pattern, "NAME", name)).MatchString(text) {

@@ -11,17 +11,18 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/villas-ext/villas-ext/node"
 )
 
-// serveMetrics serves what the statistics and the region tell, at the address,
+// serveMetrics serves what the statistics, the node and its region tell, at the address,
 // until stop is called.
-func serveMetrics(address, name string, s *statistics, log *slog.Logger) (stop func(), err error) {
+func serveMetrics(address string, n *node.Node, s *statistics, log *slog.Logger) (stop func(), err error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("--metrics: %w", err)
 	}
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(newCollector(name, s))
+	registry.MustRegister(newCollector(n, s))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelError)}))
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
@@ -32,25 +33,25 @@ func serveMetrics(address, name string, s *statistics, log *slog.Logger) (stop f
 
 // A collector turns the statistics of one region into metrics when it is asked.
 type collector struct {
-	name  string
+	node  *node.Node
 	stats *statistics
 
 	samples, dropped, late, lost, malformed, programs, latency *prometheus.Desc
 	fill, cells, free, blocks                                  *prometheus.Desc
 }
 
-func newCollector(name string, s *statistics) *collector {
+func newCollector(n *node.Node, s *statistics) *collector {
 	desc := func(metric, help string, labels ...string) *prometheus.Desc {
-		return prometheus.NewDesc("villas_shmem_"+metric, help, labels, prometheus.Labels{"region": name})
+		return prometheus.NewDesc("villas_shmem_"+metric, help, labels, prometheus.Labels{"region": n.Name()})
 	}
 	return &collector{
-		name: name, stats: s,
+		node: n, stats: s,
 		samples:   desc("samples_total", "Samples that were sent to the program and received from it.", "direction"),
 		dropped:   desc("dropped_total", "Samples that were not sent because the queue was full."),
 		late:      desc("late_total", "Samples that came back after the deadline."),
 		lost:      desc("missing", "Samples sent that have not come back."),
 		malformed: desc("malformed_total", "Malformed lines of the input."),
-		programs:  desc("programs_total", "Programs that attached."),
+		programs:  desc("programs_total", "Programs that attached, and that stopped or died since.", "event"),
 		latency:   desc("latency_seconds", "Time from the node to the program and back."),
 		fill:      desc("queue_fill", "Samples that wait in the queue.", "direction"),
 		cells:     desc("queue_capacity", "Samples that the queue has room for.", "direction"),
@@ -77,9 +78,12 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	metric(c.late, prometheus.CounterValue, s.late.Load())
 	metric(c.lost, prometheus.GaugeValue, s.missing())
 	metric(c.malformed, prometheus.CounterValue, s.malformed.Load())
-	metric(c.programs, prometheus.CounterValue, s.programs.Load())
+	events := c.node.Stats()
+	metric(c.programs, prometheus.CounterValue, events.Attached, "attached")
+	metric(c.programs, prometheus.CounterValue, events.Stopped, "stopped")
+	metric(c.programs, prometheus.CounterValue, events.Died, "died")
 	to <- s.histogram(c.latency)
-	p, err := lookOnce(c.name)
+	p, err := lookOnce(c.node.Name())
 	if err != nil {
 		return
 	}

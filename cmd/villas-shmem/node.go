@@ -49,17 +49,17 @@ With several nodes of type shmem in CONFIG name the NODE.`,
 			}
 			n := node.New(c, node.Options{Log: log, Restart: keep})
 			x.side = &regionSide{end: n, node: true}
+			if err := n.Start(); err != nil {
+				return err
+			}
+			defer n.Stop()
 			if metrics != "" {
-				stop, err := serveMetrics(metrics, c.Name, x.stats, log)
+				stop, err := serveMetrics(metrics, n, x.stats, log)
 				if err != nil {
 					return err
 				}
 				defer stop()
 			}
-			if err := n.Start(); err != nil {
-				return err
-			}
-			defer n.Stop()
 			daemon.SdNotify(false, daemon.SdNotifyReady)
 			defer daemon.SdNotify(false, daemon.SdNotifyStopping)
 			accept := func(ctx context.Context) error {
@@ -67,7 +67,6 @@ With several nodes of type shmem in CONFIG name the NODE.`,
 				if err := n.Accept(ctx); err != nil {
 					return err
 				}
-				x.stats.programs.Add(1)
 				daemon.SdNotify(false, "STATUS=a program is attached")
 				return nil
 			}

@@ -16,9 +16,9 @@ import (
 
 // statistics counts an exchange. The sender and the receiver write, anybody reads.
 type statistics struct {
-	sent, received, matched, late, dropped, malformed, programs atomic.Uint64
-	complete                                                    atomic.Bool   // all was sent
-	deadline                                                    time.Duration // to come back in; 0: none
+	sent, received, matched, late, dropped, malformed atomic.Uint64
+	complete                                          atomic.Bool   // all was sent
+	deadline                                          time.Duration // to come back in; 0: none
 
 	mu      sync.Mutex // guards what follows
 	flights flights
