@@ -208,6 +208,13 @@ func TestSamplesOfTheRecentPastAreSeenOnceAndInOrder(t *testing.T) {
 	if got := look(99); len(got) != 16 || got[0] != 93 || got[15] != 108 {
 		t.Error(got)
 	}
+	var held [28]sample.Sample // all of the pool but four, which are used again and again
+	n.Alloc(held[:])
+	send(10)
+	if got := look(99); !slices.Equal(got, []int32{115, 116, 117, 118}) {
+		t.Error(got)
+	}
+	sample.PutAll(held[:])
 }
 
 func TestTheReferencesRegionsAreLookedInto(t *testing.T) {

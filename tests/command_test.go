@@ -515,3 +515,84 @@ func TestTheTutorialWorksAsWritten(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatASlowProgramDoesIsCounted has a program that stops for a while.
+func TestWhatASlowProgramDoesIsCounted(t *testing.T) {
+	name := regionName(t)
+	p := start(t, nil, command, "node", config(t, name, "queuelen = 16", echoing(name)), "--in", mixed, "--rate", "1000", "--drop", "--out", "/dev/null")
+	pid := 0
+	until(t, "samples", func() bool {
+		if m := regexp.MustCompile(`command started.*pid=(\d+)`).FindStringSubmatch(p.soFar()); m != nil {
+			fmt.Sscan(m[1], &pid)
+		}
+		return pid != 0 && p.printed("program attached")
+	})
+	syscall.Kill(pid, syscall.SIGSTOP)
+	time.Sleep(200 * time.Millisecond)
+	syscall.Kill(pid, syscall.SIGCONT)
+	out, err := p.end()
+	count := func(what string) (n int) {
+		if m := regexp.MustCompile(what + ` +(\d+)`).FindStringSubmatch(out); m != nil {
+			fmt.Sscan(m[1], &n)
+		}
+		return n
+	}
+	if err != nil || count("dropped") < 50 || count("sent") != 500-count("dropped") || count("lost") != 0 || count("late") < 5 || count("received") != count("sent") {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestASinkLosesAllAndThatIsNoFailure(t *testing.T) {
+	name := regionName(t)
+	sink := execOf(command, "pipe", name, "--no-input", "--out", "/dev/null", "-q")
+	expect(t, 0, []string{"node", config(t, name, sink), "--in", mixed, "--linger", "200ms"}, `sent      500\n`, `received  0\n`, `lost      500\n`)
+}
+
+func TestIntegersAndTimesOfReceiptAreKeptIfAsked(t *testing.T) {
+	in := filepath.Join(t.TempDir(), "in.villas")
+	if err := os.WriteFile(in, []byte("1700000000.5+2.5(3)\t7\t0.5\n"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for pattern, args := range map[string][]string{
+		`(?m)^1700000000\.000000005\(3\)\t7\.0+\t0\.50+$`:            nil,
+		`(?m)^1700000000\.000000005\(3\)\t7\t0\.50+$`:                {"--integers"},
+		`(?m)^1700000000\.000000005\+[0-9.e+]+\(3\)\t7\.0+\t0\.50+$`: {"--offset"},
+	} {
+		name := regionName(t)
+		expect(t, 0, append([]string{"node", config(t, name, echoing(name)), "--in", in, "-q"}, args...), pattern)
+	}
+}
+
+func TestPermissionsAndGroupOfTheRegionAreAsConfigured(t *testing.T) {
+	name := regionName(t)
+	p := start(t, nil, command, "node", config(t, name, `permissions = "0664"`, fmt.Sprintf("group = %d", max(os.Getgid(), 1))), "--no-input")
+	waitFor(t, "/dev/shm"+name)
+	until(t, "permissions", func() bool {
+		st, err := os.Stat("/dev/shm" + name)
+		return err == nil && st.Mode().Perm() == 0o664 && st.Sys().(*syscall.Stat_t).Gid == uint32(max(os.Getgid(), 1))
+	})
+	expect(t, 0, []string{"info", name}, `access +0664, `)
+	if os.Getuid() == 0 { // one who may only read looks as well
+		other := exec.Command(command, "info", name)
+		other.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+		if dir := filepath.Dir(command); !readableByAll(dir) {
+			t.Logf("%s is not readable by others: not tried as another user", dir)
+		} else if out, err := other.CombinedOutput(); err != nil || !regexp.MustCompile(`node +living`).Match(out) {
+			t.Errorf("%v\n%s", err, out)
+		}
+	}
+	p.Process.Signal(syscall.SIGTERM)
+	if out, err := p.end(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+// readableByAll reports whether any user can come to path.
+func readableByAll(path string) bool {
+	for ; path != "/"; path = filepath.Dir(path) {
+		if st, err := os.Stat(path); err != nil || st.Mode().Perm()&5 != 5 {
+			return false
+		}
+	}
+	return true
+}
