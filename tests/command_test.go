@@ -108,6 +108,19 @@ func TestARealFileCrossesAndComesBack(t *testing.T) {
 	}
 }
 
+func TestAPipelineFromGeneratorToComparisonAgrees(t *testing.T) {
+	for _, mode := range []string{"pthread", "polling"} {
+		name, sent := regionName(t), filepath.Join(t.TempDir(), "sent.csv")
+		conf := config(t, name, fmt.Sprintf("mode = %q", mode), echoing(name, "-v", "16"))
+		gen := command + " gen --wave mixed --values 8 --rate 2000 --limit 3000 --start 0 --fast --format csv"
+		out := run(t, nil, "bash", "-c", fmt.Sprintf("set -eo pipefail; %[1]s --out %[2]s; %[1]s | %[3]s node %[4]s --format csv -q | %[3]s compare %[2]s - --float32",
+			gen, sent, command, conf))
+		if !regexp.MustCompile(`(?s)compared +3000\n.*different +0\n`).MatchString(out) {
+			t.Error(out)
+		}
+	}
+}
+
 func TestALoopGoesOnInSequenceAndTime(t *testing.T) {
 	name, out := regionName(t), filepath.Join(t.TempDir(), "out.villas")
 	expect(t, 0, []string{"node", config(t, name, echoing(name)), "--in", mixed, "--loop", "--limit", "1200", "--out", out}, `received  1200\n`)
@@ -539,6 +552,13 @@ func TestWhatASlowProgramDoesIsCounted(t *testing.T) {
 	}
 	if err != nil || count("dropped") < 50 || count("sent") != 500-count("dropped") || count("lost") != 0 || count("late") < 5 || count("received") != count("sent") {
 		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func TestAProgramThatEndsWhenAllCameBackIsNoFailure(t *testing.T) {
+	for range 10 {
+		name := regionName(t)
+		expect(t, 0, []string{"node", config(t, name, execOf(command, "echo", name, "--limit", "500")), "--in", mixed, "--out", "/dev/null"}, `received  500\n`, `lost      0\n`)
 	}
 }
 

@@ -39,13 +39,16 @@ type exchange struct {
 // errDone ends an exchange that is complete.
 var errDone = errors.New("done")
 
+// endOfInput is how long the sender may take to find that its input has ended.
+const endOfInput = 50 * time.Millisecond
+
 // run moves samples until the input has ended and all came back, the limit is
 // reached, ctx ends (no error), the output cannot be written, or the other side
 // goes away.
 func (x *exchange) run(outer context.Context) error {
 	ctx, cancel := context.WithCancelCause(outer)
 	defer cancel(nil)
-	x.stats.begin()
+	x.stats.begin(x.side.Samples())
 	x.stats.complete.Store(x.in == nil)
 	var sent chan struct{} // closed when all is sent
 	if x.in != nil {
@@ -68,6 +71,13 @@ func (x *exchange) run(outer context.Context) error {
 	case <-sent:
 		x.settle(ctx)
 		cancel(errDone)
+	}
+	if context.Cause(ctx) == io.EOF { // all may have been sent, and the sender about to notice
+		select {
+		case <-sent:
+			x.stats.complete.Store(true)
+		case <-time.After(endOfInput):
+		}
 	}
 	var failed error
 	select {
@@ -140,11 +150,10 @@ func (x *exchange) send(ctx context.Context) error {
 		if failed == nil && err == io.EOF {
 			break
 		}
-		if failed == nil {
-			failed = err
-		}
-		if failed != nil || ctx.Err() != nil {
-			return errors.Join(failed, ctx.Err())
+		for _, err := range []error{failed, err, ctx.Err()} {
+			if err != nil {
+				return err
+			}
 		}
 		batch[n], rec = rec, batch[n]
 		if n++; n == len(batch) {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/villas-ext/villas-ext/format"
+	"github.com/villas-ext/villas-ext/pool"
 	"github.com/villas-ext/villas-ext/sample"
 	"github.com/villas-ext/villas-ext/shmem"
 )
@@ -31,6 +32,8 @@ type side interface {
 	Receive(ctx context.Context, records []format.Record, wait bool) (int, error)
 	// Echo waits for samples, up to vector, writes them back and returns how many.
 	Echo(ctx context.Context, vector int) (int, error)
+	// Samples is how many samples there are: as many can be on their way.
+	Samples() int
 	Close() error
 }
 
@@ -76,6 +79,7 @@ type regionSide struct {
 		ReadContext(context.Context, []sample.Sample) (int, error)
 		TryRead([]sample.Sample) (int, error)
 		Write([]sample.Sample) (int, error)
+		Pool() *pool.View
 		WriteContext(context.Context, []sample.Sample) (int, error)
 		Close() error
 	}
@@ -84,6 +88,8 @@ type regionSide struct {
 }
 
 func (r *regionSide) Close() error { return r.end.Close() }
+
+func (r *regionSide) Samples() int { return int(r.end.Pool().Count()) }
 
 func (r *regionSide) Send(ctx context.Context, records []format.Record, wait bool) (sent int, err error) {
 	for sent < len(records) {
@@ -97,13 +103,7 @@ func (r *regionSide) Send(ctx context.Context, records []format.Record, wait boo
 			}
 			continue
 		}
-		done := 0
-		if err = r.store(records[sent:], r.out[:have]); err != nil {
-		} else if wait {
-			done, err = r.end.WriteContext(ctx, r.out[:have])
-		} else {
-			done, err = r.end.Write(r.out[:have])
-		}
+		done, err := r.write(ctx, records[sent:], r.out[:have], wait)
 		sample.PutAll(r.out[done:have])
 		sent += done
 		if err != nil || done < have {
@@ -111,6 +111,17 @@ func (r *regionSide) Send(ctx context.Context, records []format.Record, wait boo
 		}
 	}
 	return sent, nil
+}
+
+// write makes samples of records and writes them.
+func (r *regionSide) write(ctx context.Context, records []format.Record, smps []sample.Sample, wait bool) (int, error) {
+	if err := r.store(records, smps); err != nil {
+		return 0, err
+	}
+	if wait {
+		return r.end.WriteContext(ctx, smps)
+	}
+	return r.end.Write(smps)
 }
 
 // pause waits for a sample to come back into the pool.

@@ -34,9 +34,11 @@ func newStatistics() *statistics {
 	return &statistics{latency: hdrhistogram.New(1, longest, 3)}
 }
 
-func (s *statistics) begin() {
+// begin begins to count, for an exchange in which as many samples can be on their way.
+func (s *statistics) begin(samples int) {
 	s.mu.Lock()
 	s.begun = time.Now()
+	s.flights.ring = make([]flight, max(leastFlights, samples+vectorLen))
 	s.mu.Unlock()
 }
 
@@ -89,11 +91,12 @@ func (s *statistics) arrive(records []format.Record) {
 }
 
 // flights are the samples on their way, in the order in which they were sent, by
-// sequence number. Most come back in order, and the search begins where the last was found.
+// sequence number. Most come back in order: the search begins behind the one that
+// came last.
 type flights struct {
-	ring       [4096]flight // far more than a region of the usual size has room for
-	head, tail uint64       // the oldest, and behind the latest
-	next       uint64       // behind the one that came last
+	ring       []flight
+	head, tail uint64 // the oldest, and behind the latest
+	next       uint64 // behind the one that came last
 }
 
 type flight struct {
@@ -101,6 +104,11 @@ type flight struct {
 	back     bool
 	at       time.Time
 }
+
+const (
+	leastFlights = 4096 // those that do not come back take up room as well
+	mostSearched = 4096 // from either place where a search begins
+)
 
 func (f *flights) slot(i uint64) *flight { return &f.ring[i%uint64(len(f.ring))] }
 
@@ -117,22 +125,30 @@ func (f *flights) cancel(n int) { f.tail = max(f.head, f.tail-uint64(n)) }
 
 // arrive finds when the sample was sent that has come; false if none such was.
 func (f *flights) arrive(sequence uint32) (time.Time, bool) {
-	from := max(f.next, f.head)
-	for i := range f.tail - f.head {
-		at := from + i
-		if at >= f.tail {
-			at -= f.tail - f.head
-		}
-		if s := f.slot(at); s.sequence == sequence && !s.back {
-			s.back = true
-			f.next = at + 1
-			for f.head < f.tail && f.slot(f.head).back {
-				f.head++
-			}
-			return s.at, true
+	next := max(f.next, f.head)
+	i, found := f.find(sequence, next, f.tail)
+	if !found {
+		i, found = f.find(sequence, f.head, next)
+	}
+	if !found {
+		return time.Time{}, false
+	}
+	s := f.slot(i)
+	s.back = true
+	f.next = i + 1
+	for f.head < f.tail && f.slot(f.head).back {
+		f.head++
+	}
+	return s.at, true
+}
+
+func (f *flights) find(sequence uint32, from, to uint64) (uint64, bool) {
+	for i := from; i < min(to, from+mostSearched); i++ {
+		if s := f.slot(i); s.sequence == sequence && !s.back {
+			return i, true
 		}
 	}
-	return time.Time{}, false
+	return 0, false
 }
 
 // report prints what there is to say at the end.

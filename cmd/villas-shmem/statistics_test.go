@@ -33,6 +33,7 @@ func TestSamplesAreMatchedInAnyOrderAndOnlyOnce(t *testing.T) {
 		"the first, at last": {[]uint64{0, 1, 2}, []uint64{1, 2, 0}, 3},
 	} {
 		s := newStatistics()
+		s.begin(1000)
 		s.depart(records(c.sent...))
 		s.arrive(records(c.came...))
 		if s.matched.Load() != c.matched || s.missing() != uint64(len(c.sent))-c.matched || s.received.Load() != uint64(len(c.came)) {
@@ -46,19 +47,35 @@ func TestSamplesAreMatchedInAnyOrderAndOnlyOnce(t *testing.T) {
 
 func TestManyLostSamplesDoNotHideThoseAfterThem(t *testing.T) {
 	s := newStatistics()
-	for n := range uint64(3 * len(s.flights.ring)) {
+	s.begin(1000)
+	for n := range uint64(3 * leastFlights) {
 		s.depart(records(n))
 		if n%2 == 1 {
 			s.arrive(records(n))
 		}
 	}
-	if n := uint64(3 * len(s.flights.ring)); s.matched.Load() != n/2 || s.missing() != n/2 {
+	if n := uint64(3 * leastFlights); s.matched.Load() != n/2 || s.missing() != n/2 {
 		t.Errorf("%d of %d matched", s.matched.Load(), n)
+	}
+}
+
+func TestAsManyAsThereAreCanBeOnTheirWay(t *testing.T) {
+	s := newStatistics()
+	s.begin(20000)
+	for n := range uint64(20000) {
+		s.depart(records(n))
+	}
+	for n := range uint64(20000) {
+		s.arrive(records(n))
+	}
+	if s.missing() != 0 {
+		t.Errorf("%d are missing", s.missing())
 	}
 }
 
 func TestWhatWasNotSentIsNotWaitedFor(t *testing.T) {
 	s := newStatistics()
+	s.begin(1000)
 	s.depart(records(0, 1, 2, 3))
 	s.cancel(2)
 	s.arrive(records(0, 2))
@@ -69,6 +86,7 @@ func TestWhatWasNotSentIsNotWaitedFor(t *testing.T) {
 
 func TestASampleThatComesAfterTheDeadlineIsLate(t *testing.T) {
 	s := newStatistics()
+	s.begin(1000)
 	s.deadline = time.Hour
 	s.depart(records(0, 1))
 	s.arrive(records(0))

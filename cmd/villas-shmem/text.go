@@ -64,7 +64,7 @@ func openSamples(ctx context.Context, path, formatName string, skip bool) (forma
 
 // A source is samples from text, once or again and again.
 type source struct {
-	r          format.Reader
+	r          format.Reader // nil when it is repeated from what was kept
 	loop       bool
 	integers   bool   // keep integers; else all values are floats, as most programs expect them
 	beforeWait func() // called before the text is waited for
@@ -99,7 +99,7 @@ func (b beforeRead) Read(p []byte) (int, error) {
 
 // read makes rec the next sample; io.EOF at the end.
 func (s *source) read(rec *format.Record) error {
-	if s.at > 0 || s.r == nil {
+	if s.r == nil {
 		s.repeat(rec)
 		return nil
 	}
