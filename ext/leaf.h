@@ -78,16 +78,16 @@ VX_DECLARE(long, sample_set_data_format, struct sample *s, int i, int format);
 VX_DECLARE(long, sample_get_data_format, struct sample *s, int i);
 VX_DECLARE(size_t, shmem_total_size, int in, int out, int samplelen);
 
-/* Progress of a many-at-once release, see package sample. All zero to begin with. */
+/* Progress of a many-at-once release, see package sample. All zero to begin with, but for ready. */
 struct vx_batch {
-	uint64_t next, pending, chunk, released;
-	uint64_t run;	/* first sample of the present run of one pool */
+	uint64_t next, waiting, released;
+	struct sample *ready[64];
 };
 /* Put, or free where whatever is set: 1 done, 2 done and the stash is not empty, 0 again. */
 VX_DECLARE(long, sample_release_many, struct sample **s, long n, int whatever, struct vx_batch *b);
 VX_DECLARE(long, sample_release, struct sample *s);	/* 1 done, 0 again */
 VX_DECLARE(long, sample_stash, struct sample *s);	/* 1 kept for a later release, 0 no room */
-VX_DECLARE(long, sample_stash_rest, struct sample **s, struct vx_batch *b);	/* what the batch waits for; 1 all kept */
+VX_DECLARE(long, sample_stash_rest, struct vx_batch *b);	/* what the batch waits for; 1 all kept */
 VX_DECLARE(void, sample_bring_home, void);	/* release what is in the stash, as far as possible */
 
 /* A result of sample_alloc and sample_put plus this: the stash is not empty. */

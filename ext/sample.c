@@ -14,8 +14,9 @@
 /* Drive a release of many to its end, see vx_release. */
 static int release_all(struct sample **smps, int cnt, int whatever)
 {
-	struct vx_batch batch = { 0, 0, 0, 0, 0 };
+	struct vx_batch batch;
 
+	batch.next = batch.waiting = batch.released = 0;
 	vx_need_leaves();
 	if (VX_UNLIKELY(__tsan_release != NULL)) {
 		for (int i = 0; i < cnt; i++)
@@ -23,7 +24,7 @@ static int release_all(struct sample **smps, int cnt, int whatever)
 	}
 	long done;
 	for (int i = 0; !(done = vx_leaf_sample_release_many(smps, cnt, whatever, &batch)); i++) {
-		if (i < VX_RELEASE_YIELDS || !vx_leaf_sample_stash_rest(smps, &batch))
+		if (i < VX_RELEASE_YIELDS || !vx_leaf_sample_stash_rest(&batch))
 			sched_yield();
 	}
 	if (VX_UNLIKELY(done == 2))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/villas-ext/villas-ext/internal/word"
 	"github.com/villas-ext/villas-ext/pool"
+	"github.com/villas-ext/villas-ext/sample"
 )
 
 // The stash keeps blocks whose place in their pool's queue is taken by an
@@ -95,10 +96,10 @@ func sampleStash(s uintptr) int64 { return truth(keep(s)) }
 //
 //go:nosplit
 //go:norace
-func sampleStashRest(ss uintptr, progress uintptr) int64 {
-	b := (*batch)(word.At(progress))
+func sampleStashRest(progress uintptr) int64 {
+	b := (*sample.Batch)(word.At(progress))
 	for {
-		s := b.Waiting(ss + uintptr(b.run)*8)
+		s := b.Waiting()
 		if s == 0 {
 			return 1
 		}

@@ -107,8 +107,22 @@ func quotient(a, b uint64) uint64 {
 func (v *View) Trust(p uintptr) {
 	v.trust(p+uintptr(word.Get64(p+offBuf)), word.Get64(p+offBlockSize))
 	v.addr, v.held = p, 0
-	v.free = queue.Own(p + offQueue)
+	v.free = OwnQueue(p)
 }
+
+// OwnQueue is the queue of free blocks of the layout A struct pool at address p
+// in the caller's own memory, which is believed, and OwnBlockSize the size of its
+// blocks.
+//
+//go:nosplit
+//go:norace
+func OwnQueue(p uintptr) queue.View { return queue.Own(p + offQueue) }
+
+// OwnBlockSize is explained at [OwnQueue].
+//
+//go:nosplit
+//go:norace
+func OwnBlockSize(p uintptr) uint64 { return word.Get64(p + offBlockSize) }
 
 // Init makes the struct pool of layout A at address p a pool of count blocks of
 // size bytes each at address buffer, all of them free. The queue inside must
@@ -119,7 +133,7 @@ func (v *View) Trust(p uintptr) {
 func Init(p, buffer uintptr, size, count uint64, mem uintptr) {
 	word.Set64(p+offMem, uint64(mem))
 	InitFields(&LayoutA, p, buffer, size, count)
-	free := queue.Own(p + offQueue)
+	free := OwnQueue(p)
 	Fill(&free, buffer, size, count)
 }
 
@@ -184,15 +198,20 @@ func (v *View) Claim(n uint64) (pos, got uint64) { return v.free.ClaimPull(n) }
 func (v *View) GetMany(dst uintptr, n uint64) uint64 {
 	done := uint64(0)
 	for done < n {
-		pos, got := v.free.ClaimPull(n - done) // not by Claim: chains of leaves are short of stack
+		pos, got := v.free.Claim(queue.Head, n-done)
 		if got == 0 {
 			break
 		}
-		for end := pos + got; pos != end; pos++ {
-			if b := v.Block(pos); b != 0 {
+		for q, end := v.free, pos+got; pos != end; pos++ {
+			if b := q.Take(pos); v.Contains(b) {
 				word.Set64(dst+uintptr(done)*8, uint64(b))
 				done++
 			}
+		}
+	}
+	if v.Held() != 0 {
+		for i := uint64(0); i < done; i++ {
+			v.Hold(uintptr(word.Get64(dst + uintptr(i)*8)))
 		}
 	}
 	return done
@@ -217,52 +236,6 @@ func (v *View) Block(pos uint64) uintptr {
 //go:nosplit
 //go:norace
 func (v *View) Release(p uintptr) bool { return v.Unhold(p) && v.free.Push(p) }
-
-// Get takes one free block; 0 if there is none, or what stood there is no block.
-//
-//go:nosplit
-//go:norace
-func (v *View) Get() uintptr {
-	p, ok := v.free.Pull()
-	if !ok || !v.Hold(p) {
-		return 0
-	}
-	return p
-}
-
-// GetOwn is [View.Get] for the struct pool at address p in the caller's own
-// memory, which is believed; it also returns the size of a block.
-//
-//go:nosplit
-//go:norace
-func GetOwn(p uintptr) (block uintptr, size uint64) {
-	block, _ = queue.PullOwn(p + offQueue)
-	return block, word.Get64(p + offBlockSize)
-}
-
-// ReleaseOwn is [View.Release] for the struct pool at address p in the caller's
-// own memory.
-//
-//go:nosplit
-//go:norace
-func ReleaseOwn(p, block uintptr) bool { return queue.PushOwn(p+offQueue, block) }
-
-// ClaimRelease reserves places for up to n blocks that come back by
-// [View.Return] at the positions from pos on.
-//
-//go:nosplit
-//go:norace
-func (v *View) ClaimRelease(n uint64) (pos, got uint64) { return v.free.ClaimPush(n) }
-
-// Return gives the block at address p back into the claimed place of position
-// pos.
-//
-//go:nosplit
-//go:norace
-func (v *View) Return(pos uint64, p uintptr) {
-	v.Unhold(p)
-	v.free.Publish(pos, p)
-}
 
 // Free returns the number of free blocks: exact when nobody allocates or
 // releases at the moment.

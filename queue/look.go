@@ -12,13 +12,13 @@ func (v *View) Cells() (addr uintptr, bytes uint64) { return v.cells, (v.mask + 
 // Positions returns how many elements have been pushed and pulled since the queue
 // was made, those claimed at the moment included.
 func (v *View) Positions() (pushed, pulled uint64) {
-	return word.Load64(v.tail), word.Load64(v.head())
+	return word.Load64(v.counter(Tail)), word.Load64(v.counter(Head))
 }
 
 // Cell returns where the cell of position pos lies, its sequence, and the address
 // of the element in it, which may lead anywhere.
 func (v *View) Cell(pos uint64) (addr uintptr, sequence uint64, element uintptr) {
-	addr = v.cells + uintptr(pos&v.mask)*cellSize
+	addr = v.cell(pos)
 	return addr, word.Load64(addr), v.base + uintptr(word.Load64(addr+offData))
 }
 
@@ -28,5 +28,5 @@ const CellSize = cellSize
 // Published reports whether a cell's sequence says that the element of position
 // pos is in it, waiting or pulled.
 func (v *View) Published(pos, sequence uint64) bool {
-	return sequence == pos+lagPull || sequence == pos+v.mask+1
+	return sequence == pos+Head || sequence == pos+v.mask+1
 }

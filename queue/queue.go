@@ -40,6 +40,8 @@
 package queue
 
 import (
+	"sync/atomic"
+
 	"github.com/villas-ext/villas-ext/internal/fault"
 	"github.com/villas-ext/villas-ext/internal/word"
 )
@@ -49,37 +51,94 @@ import (
 // with peers that follow the algorithm.
 const claimAttempts = 1 << 14
 
-// The lag of a cell's sequence behind which a claim may take it.
+// The ends of a queue. The cell of position p is ready for the next push if its
+// sequence is p + Tail, for the next pull if it is p + Head.
 const (
-	lagPush = 0
-	lagPull = 1
+	Tail = 0
+	Head = 1
 )
 
-// claim moves the position at address counter over up to n ready cells and
-// returns the first of them and how many; 0 if the next one is not ready.
+// counter is the address of the next position at an end.
 //
 //go:nosplit
 //go:norace
-func claim(cells uintptr, mask uint64, counter uintptr, lag, n uint64) (pos, got uint64) {
-	for attempt := 0; attempt < claimAttempts; attempt++ {
+func (v View) counter(end uint64) uintptr { return v.tail + uintptr(end)*headAfterTail }
+
+// cell is the address of the cell of position pos.
+//
+//go:nosplit
+//go:norace
+func (v View) cell(pos uint64) uintptr { return v.cells + uintptr(pos&v.mask)*cellSize }
+
+// Claim moves the position at an end over up to n ready cells and returns the
+// first of them and how many; 0 if the next one is not ready.
+//
+//go:nosplit
+//go:norace
+func (v View) Claim(end, n uint64) (pos, got uint64) {
+	cells, mask, counter := v.cells, v.mask, v.counter(end)
+	for range claimAttempts {
 		pos = word.Load64(counter)
-		ahead := int64(word.Load64(cells+uintptr(pos&mask)*cellSize) - (pos + lag))
-		if ahead < 0 {
-			return pos, 0 // full or empty
+		for got = 0; got < n; got++ {
+			if word.Load64(cells+uintptr((pos+got)&mask)*cellSize) != pos+got+end {
+				break
+			}
 		}
-		if ahead > 0 {
-			continue // another claimed pos since we read it
-		}
-		got = 1
-		for got < n && word.Load64(cells+uintptr((pos+got)&mask)*cellSize) == pos+got+lag {
-			got++
-		}
-		if word.CompareAndSwap64(counter, pos, pos+got) {
-			fault.Here(fault.Push + uint32(lag))
+		if got == 0 {
+			if word.Load64(counter) == pos {
+				break // full or empty; nobody was faster
+			}
+		} else if word.CompareAndSwap64(counter, pos, pos+got) {
 			return pos, got
 		}
 	}
 	return pos, 0
+}
+
+// ClaimOne is [View.Claim] for one cell, whose address it returns, 0 if it is not
+// ready: for [View.Fill] at the tail, [View.Empty] at the head. All three are
+// small enough for the compiler to put them in line: calls and the stores that
+// go with them are half of what a single push or pull costs.
+//
+//go:nosplit
+//go:norace
+func (v View) ClaimOne(end uint64) (cell uintptr, pos uint64) {
+	counter := (*uint64)(word.At(v.counter(end)))
+	for range claimAttempts {
+		pos = atomic.LoadUint64(counter)
+		cell = v.cell(pos)
+		if atomic.LoadUint64((*uint64)(word.At(cell))) == pos+end {
+			if atomic.CompareAndSwapUint64(counter, pos, pos+1) {
+				return cell, pos
+			}
+		} else if atomic.LoadUint64(counter) == pos {
+			break
+		}
+	}
+	return 0, pos
+}
+
+// Fill puts the element at address p into the claimed cell of position pos.
+//
+//go:nosplit
+//go:norace
+func (v View) Fill(cell uintptr, pos uint64, p uintptr) {
+	fault.Here(fault.Push)
+	word.Set64(cell+offData, uint64(p-v.base))
+	word.StoreRelease64(cell, pos+Head)
+}
+
+// Empty fetches the address of the element in the claimed cell of position pos
+// and frees the cell. The address is what the other side wrote: check it before
+// use.
+//
+//go:nosplit
+//go:norace
+func (v View) Empty(cell uintptr, pos uint64) uintptr {
+	fault.Here(fault.Pull)
+	p := v.base + uintptr(word.Get64(cell+offData))
+	word.StoreRelease64(cell, pos+v.mask+1)
+	return p
 }
 
 // ClaimPush reserves up to n cells for elements and returns the position of the
@@ -88,9 +147,7 @@ func claim(cells uintptr, mask uint64, counter uintptr, lag, n uint64) (pos, got
 //
 //go:nosplit
 //go:norace
-func (v *View) ClaimPush(n uint64) (pos, got uint64) {
-	return claim(v.cells, v.mask, v.tail, lagPush, n)
-}
+func (v View) ClaimPush(n uint64) (pos, got uint64) { return v.Claim(Tail, n) }
 
 // ClaimPull reserves up to n elements and returns the position of the first and
 // how many it got, 0 if the queue is empty. Each must be fetched by
@@ -98,73 +155,30 @@ func (v *View) ClaimPush(n uint64) (pos, got uint64) {
 //
 //go:nosplit
 //go:norace
-func (v *View) ClaimPull(n uint64) (pos, got uint64) {
-	return claim(v.cells, v.mask, v.head(), lagPull, n)
-}
+func (v View) ClaimPull(n uint64) (pos, got uint64) { return v.Claim(Head, n) }
 
-// Publish puts the element at address p into the claimed cell of position pos.
+// Publish is [View.Fill] for the claimed cell of position pos.
 //
 //go:nosplit
 //go:norace
-func (v *View) Publish(pos uint64, p uintptr) { publish(v.base, v.cells, v.mask, pos, p) }
+func (v View) Publish(pos uint64, p uintptr) { v.Fill(v.cell(pos), pos, p) }
 
-//go:nosplit
-//go:norace
-func publish(base, cells uintptr, mask, pos uint64, p uintptr) {
-	cell := cells + uintptr(pos&mask)*cellSize
-	word.Set64(cell+offData, uint64(p-base))
-	word.StoreRelease64(cell, pos+1)
-}
-
-// Take fetches the address of the element in the claimed cell of position pos
-// and frees the cell. The address is what the other side wrote: check it before
-// use.
+// Take is [View.Empty] for the claimed cell of position pos.
 //
 //go:nosplit
 //go:norace
-func (v *View) Take(pos uint64) uintptr { return take(v.base, v.cells, v.mask, pos) }
-
-//go:nosplit
-//go:norace
-func take(base, cells uintptr, mask, pos uint64) uintptr {
-	cell := cells + uintptr(pos&mask)*cellSize
-	p := base + uintptr(word.Get64(cell+offData))
-	word.StoreRelease64(cell, pos+mask+1)
-	return p
-}
+func (v View) Take(pos uint64) uintptr { return v.Empty(v.cell(pos), pos) }
 
 // Push puts one element into the queue; false if it is full.
 //
 //go:nosplit
 //go:norace
-func (v *View) Push(p uintptr) bool { return push(v.base, v.cells, v.mask, v.tail, p) }
-
-// PushOwn is [View.Push] for a queue at address q in the caller's own memory: its
-// struct is believed.
-//
-//go:nosplit
-//go:norace
-func PushOwn(q, p uintptr) bool {
-	return push(q, q+uintptr(word.Get64(q+offBuf)), word.Get64(q+offMask), q+offTail, p)
-}
-
-// push has the geometry in registers, and tries a claim of one in line: half of
-// what a single push costs would otherwise be calls and stores. claim takes over
-// when another thread's claim came in between, or the queue is full.
-//
-//go:nosplit
-//go:norace
-func push(base, cells uintptr, mask uint64, tail, p uintptr) bool {
-	pos := word.Load64(tail)
-	if word.Load64(cells+uintptr(pos&mask)*cellSize) != pos || !word.CompareAndSwap64(tail, pos, pos+1) {
-		got := uint64(0)
-		if pos, got = claim(cells, mask, tail, lagPush, 1); got == 0 {
-			return false
-		}
-	} else {
-		fault.Here(fault.Push)
+func (v *View) Push(p uintptr) bool {
+	cell, pos := v.ClaimOne(Tail)
+	if cell == 0 {
+		return false
 	}
-	publish(base, cells, mask, pos, p)
+	v.Fill(cell, pos, p)
 	return true
 }
 
@@ -172,29 +186,12 @@ func push(base, cells uintptr, mask uint64, tail, p uintptr) bool {
 //
 //go:nosplit
 //go:norace
-func (v *View) Pull() (uintptr, bool) { return pull(v.base, v.cells, v.mask, v.head()) }
-
-// PullOwn is [View.Pull] for a queue at address q in the caller's own memory.
-//
-//go:nosplit
-//go:norace
-func PullOwn(q uintptr) (uintptr, bool) {
-	return pull(q, q+uintptr(word.Get64(q+offBuf)), word.Get64(q+offMask), q+offTail+headAfterTail)
-}
-
-//go:nosplit
-//go:norace
-func pull(base, cells uintptr, mask uint64, head uintptr) (uintptr, bool) {
-	pos := word.Load64(head)
-	if word.Load64(cells+uintptr(pos&mask)*cellSize) != pos+lagPull || !word.CompareAndSwap64(head, pos, pos+1) {
-		got := uint64(0)
-		if pos, got = claim(cells, mask, head, lagPull, 1); got == 0 {
-			return 0, false
-		}
-	} else {
-		fault.Here(fault.Pull)
+func (v *View) Pull() (uintptr, bool) {
+	cell, pos := v.ClaimOne(Head)
+	if cell == 0 {
+		return 0, false
 	}
-	return take(base, cells, mask, pos), true
+	return v.Empty(cell, pos), true
 }
 
 // PushMany puts up to n elements, whose addresses lie at address ps, into the
@@ -202,17 +199,17 @@ func pull(base, cells uintptr, mask uint64, head uintptr) (uintptr, bool) {
 //
 //go:nosplit
 //go:norace
-func (v *View) PushMany(ps uintptr, n uint64) uint64 {
+func (v View) PushMany(ps uintptr, n uint64) uint64 {
 	done := uint64(0)
 	for done < n {
-		pos, got := v.ClaimPush(n - done)
+		pos, got := v.Claim(Tail, n-done)
 		if got == 0 {
 			break
 		}
-		for i := uint64(0); i < got; i++ {
-			v.Publish(pos+i, uintptr(word.Get64(ps+uintptr(done+i)*8)))
+		for end := pos + got; pos != end; pos++ {
+			v.Publish(pos, uintptr(word.Get64(ps+uintptr(done)*8)))
+			done++
 		}
-		done += got
 	}
 	return done
 }
@@ -222,17 +219,17 @@ func (v *View) PushMany(ps uintptr, n uint64) uint64 {
 //
 //go:nosplit
 //go:norace
-func (v *View) PullMany(ps uintptr, n uint64) uint64 {
+func (v View) PullMany(ps uintptr, n uint64) uint64 {
 	done := uint64(0)
 	for done < n {
-		pos, got := v.ClaimPull(n - done)
+		pos, got := v.Claim(Head, n-done)
 		if got == 0 {
 			break
 		}
-		for i := uint64(0); i < got; i++ {
-			word.Set64(ps+uintptr(done+i)*8, uint64(v.Take(pos+i)))
+		for end := pos + got; pos != end; pos++ {
+			word.Set64(ps+uintptr(done)*8, uint64(v.Take(pos)))
+			done++
 		}
-		done += got
 	}
 	return done
 }
@@ -244,7 +241,7 @@ func (v *View) PullMany(ps uintptr, n uint64) uint64 {
 //go:nosplit
 //go:norace
 func (v *View) Len() uint64 {
-	n := word.Load64(v.tail) - word.Load64(v.head())
+	n := word.Load64(v.counter(Tail)) - word.Load64(v.counter(Head))
 	if int64(n) < 0 {
 		return 0
 	}
@@ -257,8 +254,8 @@ func (v *View) Len() uint64 {
 //go:nosplit
 //go:norace
 func (v *View) Readable() bool {
-	pos := word.Load64(v.head())
-	return int64(word.Load64(v.cells+uintptr(pos&v.mask)*cellSize)-(pos+lagPull)) >= 0
+	pos := word.Load64(v.counter(Head))
+	return int64(word.Load64(v.cell(pos))-(pos+Head)) >= 0
 }
 
 // SkipUnpublished steps over the next cell to pull if its push was claimed and
@@ -269,12 +266,12 @@ func (v *View) Readable() bool {
 //go:nosplit
 //go:norace
 func (v *View) SkipUnpublished() bool {
-	pos := word.Load64(v.head())
-	cell := v.cells + uintptr(pos&v.mask)*cellSize
+	pos := word.Load64(v.counter(Head))
+	cell := v.cell(pos)
 	if word.Load64(v.tail)-pos-1 > v.mask || word.Load64(cell) != pos {
 		return false
 	}
-	if !word.CompareAndSwap64(v.head(), pos, pos+1) {
+	if !word.CompareAndSwap64(v.counter(Head), pos, pos+1) {
 		return false
 	}
 	word.StoreRelease64(cell, pos+v.mask+1)

@@ -73,10 +73,6 @@ func (v *View) Capacity() uint64 { return v.mask + 1 }
 //go:norace
 func (v *View) Addr() uintptr { return v.base }
 
-//go:nosplit
-//go:norace
-func (v *View) head() uintptr { return v.tail + headAfterTail }
-
 // Attach reads the geometry of the queue at address q once and checks that the
 // structure and its cells lie inside the size bytes from start. It returns
 // false, and v is not usable, if they do not, if the queue is not initialised,

@@ -42,19 +42,10 @@ func (c Count) Acquire() int32 {
 //go:nosplit
 //go:norace
 func (c Count) Drop() int32 {
-	if word.CompareAndSwap32(uintptr(c), 1, 0) {
-		return 0
-	}
-	return c.dropShared()
-}
-
-//go:nosplit
-//go:norace
-func (c Count) dropShared() int32 {
 	for range countAttempts {
 		n := int32(word.Load32(uintptr(c)))
 		if n <= 0 {
-			return -1
+			break
 		}
 		if word.CompareAndSwap32(uintptr(c), uint32(n), uint32(n-1)) {
 			return n - 1
@@ -62,6 +53,13 @@ func (c Count) dropShared() int32 {
 	}
 	return -1
 }
+
+// DropLast removes the reference of a sample that has one only, and reports
+// whether it was so: without a look first, which would make it wait for the word.
+//
+//go:nosplit
+//go:norace
+func (c Count) DropLast() bool { return word.CompareAndSwap32(uintptr(c), 1, 0) }
 
 // Clear removes all references, however many, and returns true.
 //

@@ -3,7 +3,6 @@
 package sample
 
 import (
-	"math/bits"
 	"unsafe"
 
 	"github.com/villas-ext/villas-ext/internal/layout"
@@ -44,55 +43,26 @@ func capacityOf(size uint64) uint32 {
 	return uint32((size - uint64(HeadSize)) / layout.ValueSize)
 }
 
-// AllocMany takes up to n samples from p, each with one reference, format 0 and
-// its capacity set, stores their addresses at address dst and returns how many.
-// The other fields are what the block held before.
+// Init makes the block at address s of the struct pool at address home a sample
+// with one reference, format 0 and room for capacity values.
 //
 //go:nosplit
 //go:norace
-func AllocMany(p *pool.View, dst uintptr, n uint64) uint64 {
-	capacity, got := capacityOf(p.Size()), p.GetMany(dst, n)
-	for i := uint64(0); i < got; i++ {
-		initialize(p.Addr(), uintptr(word.Get64(dst+uintptr(i)*8)), capacity)
-	}
-	return got
-}
-
-// AllocOne is [AllocMany] for one sample, without the count: its address, or 0.
-//
-//go:nosplit
-//go:norace
-func AllocOne(p *pool.View) uintptr {
-	s := p.Get()
-	if s != 0 {
-		initialize(p.Addr(), s, capacityOf(p.Size()))
-	}
-	return s
-}
-
-// AllocOwn is [AllocOne] from the struct pool at address p in the caller's own
-// memory.
-//
-//go:nosplit
-//go:norace
-func AllocOwn(p uintptr) uintptr {
-	s, size := pool.GetOwn(p)
-	if s != 0 {
-		initialize(p, s, capacityOf(size))
-	}
-	return s
-}
-
-// initialize makes the block at address s of the pool at address home a sample
-// with one reference.
-//
-//go:nosplit
-//go:norace
-func initialize(home, s uintptr, capacity uint32) {
+func Init(home, s uintptr, capacity uint32) {
 	word.Set32(s+offCapacity, capacity)
 	word.Set32(s+OffRefcnt, 1)
 	word.Set64(s+offPoolOff, uint64(home-s))
 	word.Set64(s+offFormat, 0)
+}
+
+// InitMany is [Init] for the n blocks whose addresses lie at address ss.
+//
+//go:nosplit
+//go:norace
+func InitMany(home, ss uintptr, n uint64, capacity uint32) {
+	for i := uint64(0); i < n; i++ {
+		Init(home, uintptr(word.Get64(ss+uintptr(i)*8)), capacity)
+	}
 }
 
 // PoolAddr is the address of the struct pool that the sample at address s says
@@ -122,31 +92,90 @@ func Release(p *pool.View, s uintptr) bool {
 	return false
 }
 
-// Batch is the progress of a [Batch.Release], which can be interrupted as a
-// [Release] can. Its zero value is the beginning.
+// Batch is the progress of a release of many: [Batch.Drop] and [Batch.Release] in
+// turn. It begins with zeros in all but ready.
 type Batch struct {
-	next     uint64 // samples before this one are dealt with
-	pending  uint64 // bit i: sample next+i has no references left and waits for its release
-	chunk    uint64 // samples from next on whose references are dropped
-	Released uint64 // blocks given back so far, in all runs
+	next     uint64 // samples before this one have been dropped
+	waiting  uint64 // of those in ready
+	Released uint64 // blocks given back so far
+	ready    [64]uintptr
 }
 
-// Next makes b ready for another run of samples.
+// place is the address of an element of ready.
 //
 //go:nosplit
 //go:norace
-func (b *Batch) Next() { b.next = 0 }
+func (b *Batch) place(i uint64) uintptr {
+	return uintptr(unsafe.Pointer(&b.ready)) + uintptr(i)*unsafe.Sizeof(b.ready[0])
+}
 
-// Waiting is the address of the next sample that waits for its release, 0 if
-// none does; ss as in [Batch.Release].
+// Next is the index of the next sample to drop.
 //
 //go:nosplit
 //go:norace
-func (b *Batch) Waiting(ss uintptr) uintptr {
-	if b.pending == 0 {
+func (b *Batch) Next() uint64 { return b.next }
+
+// Skip leaves that sample alone.
+//
+//go:nosplit
+//go:norace
+func (b *Batch) Skip() { b.next++ }
+
+// Drop goes on among the n samples whose addresses lie at address ss and whose
+// [Count] stands count bytes behind: drops a reference of each, or all of them
+// where whatever is set, until it comes to one that is not of pool p, or as many
+// wait for their release as b has room for.
+//
+//go:nosplit
+//go:norace
+func (b *Batch) Drop(p *pool.View, ss uintptr, n uint64, count uintptr, whatever bool) {
+	next, waiting := b.next, b.waiting
+	for next < n && waiting < uint64(len(b.ready)) {
+		s := uintptr(word.Get64(ss + uintptr(next)*8))
+		if !p.Contains(s) {
+			break
+		}
+		next++
+		if c := Count(s + count); whatever && c.Clear() || !whatever && (c.DropLast() || c.Drop() == 0) {
+			if p.Held() != 0 {
+				p.Unhold(s)
+			}
+			word.Set64(b.place(waiting), uint64(s))
+			waiting++
+		}
+	}
+	b.next, b.waiting = next, waiting
+}
+
+// Release gives the blocks that wait for it back to p, many by one claim. It
+// returns false where [Release] would: call it again.
+//
+//go:nosplit
+//go:norace
+func (b *Batch) Release(p *pool.View) bool {
+	for range releaseAttempts {
+		got := p.Queue().PushMany(b.place(0), b.waiting)
+		b.Released += got
+		b.waiting -= got
+		if b.waiting == 0 {
+			return true
+		}
+		for i := uint64(0); i < b.waiting; i++ {
+			word.Set64(b.place(i), word.Get64(b.place(i+got)))
+		}
+	}
+	return false
+}
+
+// Waiting is the address of a sample that waits for its release, 0 if none does.
+//
+//go:nosplit
+//go:norace
+func (b *Batch) Waiting() uintptr {
+	if b.waiting == 0 {
 		return 0
 	}
-	return uintptr(word.Get64(ss + uintptr(b.next)*8 + uintptr(bits.TrailingZeros64(b.pending))*8))
+	return uintptr(word.Get64(b.place(b.waiting - 1)))
 }
 
 // Settle strikes that sample off: somebody else has taken care of it.
@@ -154,49 +183,8 @@ func (b *Batch) Waiting(ss uintptr) uintptr {
 //go:nosplit
 //go:norace
 func (b *Batch) Settle() {
-	b.pending &= b.pending - 1
+	b.waiting--
 	b.Released++
-}
-
-// Release drops a reference of each of the n samples whose addresses lie at
-// address ss and whose [Count] stands count bytes behind, or all of them where
-// whatever is set, and gives the blocks that have none left back to p, many by
-// one claim. All must be of pool p; others are left alone. It returns true when
-// all are dealt with, false where [Release] would: call it again with the same
-// arguments.
-//
-//go:nosplit
-//go:norace
-func (b *Batch) Release(p *pool.View, ss uintptr, n uint64, count uintptr, whatever bool) bool {
-	for b.next < n || b.pending != 0 {
-		first := ss + uintptr(b.next)*8
-		if b.chunk == 0 {
-			b.chunk = min(n-b.next, 64)
-			for i := uint64(0); i < b.chunk; i++ {
-				s := uintptr(word.Get64(first + uintptr(i)*8))
-				c := Count(s + count)
-				if p.Contains(s) && (whatever && c.Clear() || !whatever && c.Drop() == 0) {
-					b.pending |= 1 << (i & 63)
-				}
-			}
-		}
-		for attempt := 0; b.pending != 0; attempt++ {
-			if attempt == releaseAttempts {
-				return false
-			}
-			pos, got := p.ClaimRelease(uint64(bits.OnesCount64(b.pending)))
-			b.Released += got
-			for ; got != 0; got-- {
-				i := uintptr(bits.TrailingZeros64(b.pending))
-				b.pending &= b.pending - 1
-				p.Return(pos, uintptr(word.Get64(first+i*8)))
-				pos++
-			}
-		}
-		b.next += b.chunk
-		b.chunk = 0
-	}
-	return true
 }
 
 // CopyHead copies all fields of the sample at address src to dst but dst's

@@ -59,7 +59,7 @@ func Alloc(p *pool.View, dst []Sample) int {
 			if addr == 0 {
 				continue
 			}
-			initialize(p.Addr(), addr, capacity)
+			Init(p.Addr(), addr, capacity)
 			word.Set32(addr+offLength, 0)
 			dst[done] = Sample{addr, p}
 			done++
