@@ -84,12 +84,20 @@ screens: all  ## draw the pictures of the documentation
 	tmux -L villas-screens capture-pane -e -p | $(GO) run ./tests/screen > docs/monitor.svg; \
 	tmux -L villas-screens kill-server; kill $$node; wait
 
-bench: $(LIB)  ## what a call costs, beside a plain C queue in the same process
+# AGAINST: any libvillas-ext.so.1 to be measured in place of the yardstick in C.
+MEASURE := $(addprefix $(BUILD)/bench/,$(patsubst %.c,%,$(notdir $(wildcard bench/measure/*.c))))
+bench: $(LIB) $(MEASURE) $(BUILD)/bench/libyardstick.so $(BUILD)/bench/libtricks.so  ## what calls cost beside the same in C, and what else there is
+	$(GO) run ./bench -programs $(BUILD)/bench -library $(LIB) $(if $(AGAINST),-against $(AGAINST))
+
+$(BUILD)/bench/%: bench/measure/%.c bench/measure/library.h
 	@mkdir -p $(BUILD)/bench
-	$(CC) -O2 -shared -fPIC bench/plain.c -o $(BUILD)/bench/libplain.so
-	$(CC) -O2 -Iinclude bench/percall.c -o $(BUILD)/bench/percall -L$(BUILD) -L$(BUILD)/bench -lvillas-ext -lplain \
-		-Wl,-rpath,'$$ORIGIN:$$ORIGIN/..'
-	$(BUILD)/bench/percall
+	$(CC) -O2 -Wall -Wextra -Iinclude $< -o $@ -pthread -ldl
+
+$(BUILD)/bench/libyardstick.so: CPPFLAGS =
+$(BUILD)/bench/libtricks.so: CPPFLAGS = -DTRICKS
+$(BUILD)/bench/lib%.so: bench/yardstick/yardstick.c
+	@mkdir -p $(BUILD)/bench
+	$(CC) -O2 -Wall -Wextra $(CPPFLAGS) -Iinclude -shared -fPIC $< -o $@ -pthread
 
 DEST := $(DESTDIR)$(PREFIX)
 install: all man  ## install the library, headers, commands, manual pages and villas-ext.pc below DESTDIR and PREFIX

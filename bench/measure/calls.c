@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+
+/* What a call costs in an external program: one process has a region of each library mapped, and the libraries take
+ * turns, on one CPU. Prints a line a measurement: name, parameter, number of the library, ns an element.
+ *
+ *	calls LIBRARY...  */
+#define _GNU_SOURCE
+#include "library.h"
+
+#define TURNS 11		/* of each library, for one case */
+#define TURN_NS 1500000.0	/* how long a turn is to take */
+#define QUEUELEN 1024
+#define MOST 256		/* elements at once */
+
+/* What a library works on. */
+struct bed {
+	struct library *l;
+	struct shmem_shared *polling, *signalled, *wide;	/* regions; wide: samples of 1024 values */
+	struct queue queue;					/* in the program's own memory */
+	struct pool pool;
+	struct sample *smps[MOST], *back[MOST];
+	void *elements[MOST];
+};
+
+/* Each case does rounds rounds with n elements at once, and returns how long they took in ns. */
+typedef double body(struct bed *b, int n, int rounds);
+
+static double push_pull(struct bed *b, int n, int rounds)
+{
+	struct queue *q = &b->polling->out.q;
+	double start = now();
+
+	for (int i = 0; i < rounds * n; i++) {
+		void *p;
+		b->l->queue_push(q, b->elements[0]);
+		b->l->queue_pull(q, &p);
+	}
+	return now() - start;
+}
+
+static double push_pull_many(struct bed *b, int n, int rounds)
+{
+	struct queue *q = &b->polling->out.q;
+	double start = now();
+
+	for (int i = 0; i < rounds; i++) {
+		b->l->queue_push_many(q, b->elements, (size_t) n);
+		b->l->queue_pull_many(q, b->elements, (size_t) n);
+	}
+	return now() - start;
+}
+
+static double push_pull_own(struct bed *b, int n, int rounds)
+{
+	double start = now();
+
+	for (int i = 0; i < rounds * n; i++) {
+		void *p;
+		b->l->queue_push(&b->queue, b);
+		b->l->queue_pull(&b->queue, &p);
+	}
+	return now() - start;
+}
+
+static double push_pull_many_own(struct bed *b, int n, int rounds)
+{
+	double start = now();
+
+	for (int i = 0; i < rounds; i++) {
+		b->l->queue_push_many(&b->queue, b->elements, (size_t) n);
+		b->l->queue_pull_many(&b->queue, b->elements, (size_t) n);
+	}
+	return now() - start;
+}
+
+static double alloc_put(struct bed *b, int n, int rounds)
+{
+	struct pool *p = &b->polling->pool;
+	double start = now();
+
+	for (int i = 0; i < rounds; i++) {
+		b->l->sample_alloc(p, b->smps, n);
+		for (int k = 0; k < n; k++)
+			b->l->sample_put(b->smps[k]);
+	}
+	return now() - start;
+}
+
+static double alloc_put_many(struct bed *b, int n, int rounds)
+{
+	struct pool *p = &b->polling->pool;
+	double start = now();
+
+	for (int i = 0; i < rounds; i++) {
+		b->l->sample_alloc(p, b->smps, n);
+		b->l->sample_put_many(b->smps, n);
+	}
+	return now() - start;
+}
+
+static double alloc_put_own(struct bed *b, int n, int rounds)
+{
+	double start = now();
+
+	for (int i = 0; i < rounds; i++) {
+		b->l->sample_alloc(&b->pool, b->smps, n);
+		for (int k = 0; k < n; k++)
+			b->l->sample_put(b->smps[k]);
+	}
+	return now() - start;
+}
+
+static double get_put(struct bed *b, int n, int rounds)
+{
+	struct sample *s;
+
+	NEED(b->l->sample_alloc(&b->polling->pool, &s, 1) == 1);
+	double start = now();
+	for (int i = 0; i < rounds * n; i++) {
+		b->l->sample_get(s);
+		b->l->sample_put(s);
+	}
+	double took = now() - start;
+	b->l->sample_put(s);
+	return took;
+}
+
+/* n is the number of values here. */
+static double copy(struct bed *b, int n, int rounds)
+{
+	struct sample *s[2];
+
+	NEED(b->l->sample_alloc(&b->wide->pool, s, 2) == 2);
+	s[0]->length = n;
+	double start = now();
+	for (int i = 0; i < rounds; i++)
+		b->l->sample_copy(s[1], s[0]);
+	double took = now() - start;
+	b->l->sample_put_many(s, 2);
+	return took * n;	/* a call, not a value */
+}
+
+/* What an external program does in each step. The node's part is done by this process, on the same mapping. */
+static double cycle(struct bed *b, int n, int rounds)
+{
+	struct shmem_shared *shm = b->polling;
+	double start = now();
+
+	for (int i = 0; i < rounds; i++) {
+		b->l->sample_alloc(&shm->pool, b->smps, n);
+		b->l->queue_push_many(&shm->out.q, (void **) b->smps, (size_t) n);
+		int got = b->l->shmem_shared_read(shm, b->back, (unsigned) n);
+		for (int k = 0; k < got; k++) {
+			b->back[k]->sequence++;
+			b->back[k]->data[0].f *= 0.5f;
+		}
+		b->l->shmem_shared_write(shm, b->back, (unsigned) got);
+		b->l->queue_pull_many(&shm->in.q, (void **) b->smps, (size_t) n);
+		b->l->sample_put_many(b->smps, n);
+	}
+	return now() - start;
+}
+
+/* Writes in signalled mode while nobody sleeps; only they are timed. */
+static double signalled_write(struct bed *b, int n, int rounds)
+{
+	enum { ONCE = 256 };
+	struct shmem_shared *shm = b->signalled;
+	double took = 0;
+
+	for (int left = rounds * n; left > 0; left -= ONCE) {
+		NEED(b->l->sample_alloc(&shm->pool, b->smps, ONCE) == ONCE);
+		double start = now();
+		for (int k = 0; k < ONCE; k += n)
+			b->l->shmem_shared_write(shm, &b->smps[k], (unsigned) n);
+		took += now() - start;
+		NEED(b->l->queue_pull_many(&shm->in.q, (void **) b->back, ONCE) == ONCE);
+		b->l->sample_put_many(b->back, ONCE);
+	}
+	return took;
+}
+
+static const struct {
+	const char *name;
+	body *run;
+	int n[6];
+} cases[] = {
+	{ "sample_alloc + sample_put", alloc_put, { 1, 4, 16, 64, 256 } },
+	{ "sample_alloc + sample_put_many", alloc_put_many, { 1, 4, 16, 64, 256 } },
+	{ "sample_get + sample_put", get_put, { 1 } },
+	{ "sample_copy, values", copy, { 4, 64, 1024 } },
+	{ "queue_push + queue_pull", push_pull, { 1 } },
+	{ "queue_push_many + queue_pull_many", push_pull_many, { 4, 16, 64, 256 } },
+	{ "read + process + write + put", cycle, { 1, 8, 64 } },
+	{ "signalled write, nobody sleeps", signalled_write, { 1, 64 } },
+	{ "own memory: sample_alloc + sample_put", alloc_put_own, { 1 } },
+	{ "own memory: queue_push + queue_pull", push_pull_own, { 1 } },
+	{ "own memory: queue_push_many + queue_pull_many", push_pull_many_own, { 64 } },
+};
+
+/* A child keeps the region's node and does nothing. */
+static struct shmem_shared *region(struct library *l, const char *what, int polling, int samplelen)
+{
+	static int count;
+	char name[64];
+
+	snprintf(name, sizeof(name), "/villas-bench-%d-%d", (int) getpid(), count++);
+	if (child() == 0) {
+		struct node n = node_make(library_open(l->path), name, polling, QUEUELEN, samplelen);
+		node_accept(&n);
+		shm_unlink(name);
+		pause();
+	}
+	(void) what;
+	return program_open(l, name, NULL);
+}
+
+int main(int argc, char *argv[])
+{
+	static struct bed beds[8];
+	int libraries = argc - 1;
+
+	NEED(libraries >= 1 && libraries <= 8);
+	pin(1);
+	for (int i = 0; i < libraries; i++) {
+		struct bed *b = &beds[i];
+		struct library *l = b->l = library_open(argv[1 + i]);
+		b->polling = region(l, "polling", 1, 4);
+		b->signalled = region(l, "signalled", 0, 4);
+		b->wide = region(l, "wide", 1, 1024);
+		NEED(!l->queue_init(&b->queue, QUEUELEN, l->heap) && !l->pool_init(&b->pool, QUEUELEN, SAMPLE_LEN(4), l->heap));
+		NEED(l->sample_alloc(&b->polling->pool, (struct sample **) b->elements, MOST) == MOST);
+	}
+	for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+		for (const int *n = cases[c].n; *n; n++) {
+			double once = cases[c].run(&beds[0], *n, 256) / 256;
+			int rounds = (int) (TURN_NS / once) + 256;
+			for (int turn = 0; turn < TURNS; turn++) {
+				for (int i = 0; i < libraries; i++) {
+					double ns = cases[c].run(&beds[i], *n, rounds) / rounds / *n;
+					printf("%s\t%d\t%d\t%.4f\n", cases[c].name, *n, i, ns);
+				}
+			}
+		}
+	}
+	return 0;
+}
