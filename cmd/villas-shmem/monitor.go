@@ -25,9 +25,9 @@ func monitorCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "monitor NAME",
 		Short: "Watch a region live: fill, rates, and the values as charts",
-		Long: `Shows on a terminal, 20 times a second, how full the queues and the pool are, how many samples a second go through, and
+		Long: `Shows on a terminal, 10 times a second, how full the queues and the pool are, how many samples a second go through, and
 the values of the samples as scrolling charts, one for each direction. Like info it only reads: it takes no samples and
-disturbs nobody. Samples that went through between two looks are shown as far as they can still be found, at most 256.
+disturbs nobody. Samples that went through between two looks are shown as far as they can still be found, at most 512.
 
 Keys: q quit, space pause, + and - a longer and a shorter time, left and right other values, tab one direction or both.
 
@@ -57,8 +57,8 @@ A region that is made anew under the name is found again.`,
 }
 
 const (
-	lookPeriod   = 50 * time.Millisecond
-	mostPerLook  = 256
+	lookPeriod   = 100 * time.Millisecond
+	mostPerLook  = 512
 	mostSpan     = time.Minute
 	leastSpan    = time.Second
 	shownValues  = 6 // in a chart
