@@ -28,7 +28,7 @@ COMMANDS := $(patsubst cmd/%/,$(BUILD)/%,$(sort $(dir $(wildcard cmd/*/*.go))))
 EXTLDFLAGS := -Wl,-soname,$(SONAME) -Wl,--version-script=$(CURDIR)/ext/libvillas-ext.map -Wl,-Bsymbolic-functions \
 	-Wl,-z,now -Wl,-z,nodelete
 
-.PHONY: all run test storm soak soak-gen fuzz screens bench install uninstall man clean help needs-build needs-test
+.PHONY: all run test storm hostile soak soak-gen fuzz screens bench install uninstall man clean help needs-build needs-test
 
 all: $(LIB) $(EXAMPLES) $(COMMANDS)  ## build the library, the examples and the commands into build/
 
@@ -62,6 +62,10 @@ LONG = VILLAS_EXT_BUILD=$(abspath $(BUILD)) $(GO) test -count=1 -timeout 12h -v 
 STORM_ROUNDS ?= 2000
 storm: all $(CHECKED)  ## kill either side STORM_ROUNDS times in all 16 settings; prints how long it took to notice
 	VILLAS_EXT_LIMIT=4h STORM_ROUNDS=$(STORM_ROUNDS) $(LONG) Survivor
+
+HOSTILE_MUTATIONS ?= 100000000
+hostile: all $(CHECKED)  ## change HOSTILE_MUTATIONS words of a live region under the calls of its other side, in 8 settings
+	VILLAS_EXT_LIMIT=4h HOSTILE_MUTATIONS=$(HOSTILE_MUTATIONS) $(LONG) WhateverThePeerWrites
 
 soak: SOAK_SECONDS = 3600
 soak: all  ## exchange at full rate for SOAK_SECONDS, threads and processes, both modes, C and Go

@@ -549,10 +549,7 @@ func poolDestroy(p, mem, buffer uintptr) uint64 {
 
 //go:nosplit
 //go:norace
-func poolNoteHeld(m, held uintptr) {
-	at(m).region.Pool.NoteHeld(held)
-	word.Allow(held, uintptr(at(m).region.Pool.Count()))
-}
+func poolNoteHeld(m, held uintptr) { at(m).region.Pool.NoteHeld(held) }
 
 //go:nosplit
 //go:norace

@@ -364,7 +364,8 @@ static int accept_program(struct shmem_node *node, uint64_t deadline)
 
 	for (;;) {
 		uint64_t now = vx_now();
-		bool legacy = !(node->options.flags & SHMEM_NO_LEGACY) && atomic_load(m->state) == 0;
+		bool legacy = !(node->options.flags & SHMEM_NO_LEGACY) &&
+			!atomic_load(&m->told_attached) && atomic_load(m->state) == 0;	/* one of ours does not become another */
 		enum vx_barrier at = legacy ? vx_at_barrier(m->barrier) : VX_NOBODY;
 
 		/* Two living who paired at the barrier, or one who died there, leave it out of step: it is made anew with the

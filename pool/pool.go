@@ -251,7 +251,10 @@ func (v *View) Free() uint64 { return v.free.Len() }
 //
 //go:nosplit
 //go:norace
-func (v *View) NoteHeld(held uintptr) { v.held = held }
+func (v *View) NoteHeld(held uintptr) {
+	word.Allow(held, uintptr(v.count))
+	v.held = held
+}
 
 // Hold notes that this process holds the block at address p; false if p is no
 // block of this pool.

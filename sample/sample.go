@@ -145,32 +145,48 @@ func (s Sample) SetIsInt(i int, integer bool) bool {
 	return SetFormat(s.addr, int64(i), integer) || !integer
 }
 
-// Float returns value i as a number, converted if it is an integer.
-func (s Sample) Float(i int) float64 {
-	if s.IsInt(i) {
-		return float64(s.Ints()[i])
+// value is value i, which must be below [Sample.Cap], or it panics. It does not go
+// by the length: the other side may change that between a look and the use.
+func (s Sample) value(i int) (uintptr, uint32) {
+	if uint(i) >= uint(s.Cap()) {
+		panic("sample: value out of range")
 	}
-	return float64(s.Values()[i])
+	a := s.addr + HeadSize + uintptr(i)*layout.ValueSize
+	return a, word.Get32(a)
 }
 
-// SetFloat sets value i, which must be below [Sample.Len].
+// Float returns value i, below [Sample.Cap], as a number, converted if it is an
+// integer.
+func (s Sample) Float(i int) float64 {
+	_, v := s.value(i)
+	if s.IsInt(i) {
+		return float64(int32(v))
+	}
+	return float64(math.Float32frombits(v))
+}
+
+// SetFloat sets value i, below [Sample.Cap]. It does not change the length.
 func (s Sample) SetFloat(i int, v float64) {
-	s.Values()[i] = float32(v)
+	a, _ := s.value(i)
+	word.Set32(a, math.Float32bits(float32(v)))
 	s.SetIsInt(i, false)
 }
 
-// Int returns value i as an integer, a float's rounded to the nearest.
+// Int returns value i, below [Sample.Cap], as an integer, a float's rounded to the
+// nearest.
 func (s Sample) Int(i int) int64 {
+	_, v := s.value(i)
 	if s.IsInt(i) {
-		return int64(s.Ints()[i])
+		return int64(int32(v))
 	}
-	return int64(math.RoundToEven(float64(s.Values()[i])))
+	return int64(math.RoundToEven(float64(math.Float32frombits(v))))
 }
 
-// SetInt sets value i, which must be below [Sample.Len], to an integer and
-// reports whether it could be marked as one: i up to 63.
+// SetInt sets value i, below [Sample.Cap], to an integer and reports whether it
+// could be marked as one: i up to 63. It does not change the length.
 func (s Sample) SetInt(i int, v int32) bool {
-	s.Ints()[i] = v
+	a, _ := s.value(i)
+	word.Set32(a, uint32(v))
 	return s.SetIsInt(i, true)
 }
 

@@ -285,7 +285,7 @@ func (n *Node) Accept(ctx context.Context) error {
 			defer stop()
 		}
 		at := wait.Nobody
-		if !n.config.NoLegacy && word.Load32(m.State) == AttachFree {
+		if !n.config.NoLegacy && !m.toldAttached.Load() && word.Load32(m.State) == AttachFree { // one of ours does not become another
 			at = m.AtBarrier()
 		}
 		if at != wait.Ghost {
@@ -367,7 +367,9 @@ func (n *Node) tell(k EventKind, pid int) {
 }
 
 func (n *Node) tellAttached(m *mapping) {
-	m.toldAttached.Do(func() { n.tell(ProgramAttached, m.programPid()) })
+	if !m.toldAttached.Swap(true) {
+		n.tell(ProgramAttached, m.programPid())
+	}
 }
 
 func (n *Node) tellGone(m *mapping) {

@@ -13,6 +13,7 @@ import (
 	"github.com/villas-ext/villas-ext/internal/liveness"
 	"github.com/villas-ext/villas-ext/internal/posixshm"
 	"github.com/villas-ext/villas-ext/internal/wait"
+	"github.com/villas-ext/villas-ext/internal/word"
 	"github.com/villas-ext/villas-ext/pool"
 	"github.com/villas-ext/villas-ext/sample"
 	"golang.org/x/sys/unix"
@@ -38,10 +39,11 @@ type mapping struct {
 	link     exchange.Link
 	in, out  exchange.Direction
 
-	met                atomic.Bool  // at the barrier
-	peer               atomic.Int32 // process id of a peer without a lock; 0: never seen
-	told, toldAttached sync.Once
-	gone               func(m *mapping) // hears once that the other side is gone; may be nil
+	met          atomic.Bool  // at the barrier
+	peer         atomic.Int32 // process id of a peer without a lock; 0: never seen
+	told         sync.Once
+	toldAttached atomic.Bool
+	gone         func(m *mapping) // hears once that the other side is gone; may be nil
 }
 
 // ready prepares a mapping whose region is attached for waiting.
@@ -66,6 +68,7 @@ func (m *mapping) unmap() {
 	posixshm.Unmap(m.Base, m.Size)
 	unix.Close(m.fd)
 	if m.held != nil {
+		word.Forbid(m.Region.Pool.Held())
 		unix.Munmap(m.held)
 	}
 }
