@@ -115,6 +115,23 @@ static char *map_raw(const char *name)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+/* Half a queue of samples on the way, for the other side to find. */
+static void send_some(struct pool *pool, void *side, int (*write)(void *, struct sample **, unsigned))
+{
+	struct sample *s[QUEUELEN / 2];
+	int n = sample_alloc(pool, s, QUEUELEN / 2);
+
+	for (int i = 0; i < n; i++)
+		s[i]->length = 1 + i % SAMPLELEN;
+	if (n > 0)
+		write(side, s, (unsigned) n);
+}
+
+static int program_write(void *of, struct sample **s, unsigned n) { return shmem_shared_write(of, s, n); }
+static int node_write(void *of, struct sample **s, unsigned n) { return shmem_node_write(of, s, n); }
+static int program_read(void *of, struct sample **s, unsigned n, const struct timespec *t) { return shmem_shared_read_timeout(of, s, n, t); }
+static int node_read(void *of, struct sample **s, unsigned n, const struct timespec *t) { return shmem_node_read_timeout(of, s, n, t); }
+
 static int fuzz(int as_node, const char *name, int polling, long mutations)
 {
 	struct timespec moment = { 0, 200000000 };
@@ -124,11 +141,15 @@ static int fuzz(int as_node, const char *name, int polling, long mutations)
 	long done = 0, attached = 0;
 
 	CHECK(!as_node || node);
+	if (node)
+		send_some(shmem_node_pool(node), node, node_write);
 	state = (uint64_t) getpid() * 0x9e3779b97f4a7c15ull;
 	while (done < mutations) {
 		struct shmem_shared *shm = NULL;
-		if (!as_node)	/* attach, if the node can see that the last of us is gone */
-			attached += (shm = shmem_shared_open_timeout(name, NULL, &moment)) != NULL;
+		if (!as_node && (shm = shmem_shared_open_timeout(name, NULL, &moment))) {	/* the node sees that the last of us is gone */
+			attached++;
+			send_some(&shm->pool, shm, program_write);
+		}
 		if ((as_node && !region) || !as_node)
 			region = map_raw(name);
 		if (!region) {
@@ -138,7 +159,7 @@ static int fuzz(int as_node, const char *name, int polling, long mutations)
 		pristine = realloc(pristine, size);
 		if (!as_node || !done)
 			memcpy(pristine, region, size);
-		for (int epoch = 0; epoch < 40 && done < mutations; epoch++) {
+		for (int epoch = 0; epoch < 200 && done < mutations; epoch++) {
 			long burst = 1 + (long) (random64() % (random64() % 4 ? 20 : 2000));
 			for (long i = 0; i < burst; i++, done++)
 				mutate(region, pristine);
@@ -148,9 +169,8 @@ static int fuzz(int as_node, const char *name, int polling, long mutations)
 		}
 		if (!as_node)
 			munmap(region, size);
-		if (shm) {
+		if (shm)
 			shmem_shared_close(shm, NULL);
-		}
 	}
 	printf("%ld mutations, attached %ld times\n", done, attached);
 	return 0;
@@ -238,11 +258,6 @@ static void make_calls(struct pool *pool, void *side, int (*write)(void *, struc
 	if (n == 1)
 		TIMED(queue_push(&pool->queue, p[0]));
 }
-
-static int program_write(void *of, struct sample **s, unsigned n) { return shmem_shared_write(of, s, n); }
-static int node_write(void *of, struct sample **s, unsigned n) { return shmem_node_write(of, s, n); }
-static int program_read(void *of, struct sample **s, unsigned n, const struct timespec *t) { return shmem_shared_read_timeout(of, s, n, t); }
-static int node_read(void *of, struct sample **s, unsigned n, const struct timespec *t) { return shmem_node_read_timeout(of, s, n, t); }
 
 static int target(int as_node, const char *name, int polling)
 {
