@@ -34,7 +34,7 @@ int vx_fail(long result)
 void vx_release(struct sample *s)
 {
 	for (int i = 0; !vx_leaf_sample_release(s); i++) {
-		if (i >= VX_RELEASE_YIELDS && vx_leaf_sample_stash(s))
+		if (i >= VX_RELEASE_YIELDS && (vx_leaf_sample_stash(s) || i >= VX_RELEASE_GIVE_UP))
 			return;
 		sched_yield();
 	}

@@ -87,7 +87,8 @@ struct vx_batch {
 VX_DECLARE(long, sample_release_many, struct sample **s, long n, int whatever, struct vx_batch *b);
 VX_DECLARE(long, sample_release, struct sample *s);	/* 1 done, 0 again */
 VX_DECLARE(long, sample_stash, struct sample *s);	/* 1 kept for a later release, 0 no room */
-VX_DECLARE(long, sample_stash_rest, struct vx_batch *b);	/* what the batch waits for; 1 all kept */
+/* Stash what the batch waits for: 1 all kept, or, where whatever is set, dropped. */
+VX_DECLARE(long, sample_stash_rest, struct vx_batch *b, int whatever);
 VX_DECLARE(void, sample_bring_home, void);	/* release what is in the stash, as far as possible */
 
 /* A result of sample_alloc and sample_put plus this: the stash is not empty. */

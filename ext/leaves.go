@@ -68,6 +68,7 @@ func init() {
 	word.Allow(addr(&spansUsed), unsafe.Sizeof(spansUsed))
 	word.Allow(addr(&stash), unsafe.Sizeof(stash))
 	word.Allow(addr(&stashed), unsafe.Sizeof(stashed))
+	word.Allow(addr(&cursor), unsafe.Sizeof(cursor))
 	var table [C.VX_LEAF_COUNT]C.uintptr_t
 	table[C.VX_INDEX_queue_push] = entry(queuePush)
 	table[C.VX_INDEX_queue_pull] = entry(queuePull)
@@ -654,7 +655,9 @@ func regionDetach(m uintptr) {
 	r := at(m)
 	start, size := r.region.Base, r.region.Size
 	r.withdraw()
-	emptyStash(start, size)
+	if word.Load32(addr(&stashed)) != 0 {
+		forgetStashed(start, size)
+	}
 	word.Forbid(start)
 	word.Forbid(r.region.Pool.Held())
 }

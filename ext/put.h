@@ -11,6 +11,9 @@
  * on. */
 #define VX_RELEASE_YIELDS 10
 
+/* Yields before a block for which there is no room in the stash either is given up. */
+#define VX_RELEASE_GIVE_UP 1000
+
 VX_HIDDEN void vx_release(struct sample *s);
 
 #endif

@@ -24,7 +24,7 @@ static int release_all(struct sample **smps, int cnt, int whatever)
 	}
 	long done;
 	for (int i = 0; !(done = vx_leaf_sample_release_many(smps, cnt, whatever, &batch)); i++) {
-		if (i < VX_RELEASE_YIELDS || !vx_leaf_sample_stash_rest(&batch))
+		if (i < VX_RELEASE_YIELDS || !vx_leaf_sample_stash_rest(&batch, i >= VX_RELEASE_GIVE_UP))
 			sched_yield();
 	}
 	if (VX_UNLIKELY(done == 2))
