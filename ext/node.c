@@ -186,7 +186,6 @@ static int make_region(struct shmem_node *node, const struct stat *own)
 		err = m->hold ? take_name(path, node->name, own) : err;
 	}
 	if (err) {
-		unlink(path);
 		if (m) {
 			atomic_store(&m->fd, fd);
 			vx_unmap(m);

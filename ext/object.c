@@ -47,17 +47,11 @@ int vx_object_open(const char *name)
 
 int vx_object_create(char path[PATH_MAX], size_t size, mode_t mode, gid_t group)
 {
-	static _Atomic unsigned count;
-	int fd, err;
+	int err, fd = open(SHM_DIR, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 
-	do {
-		snprintf(path, PATH_MAX, SHM_DIR ".villas-ext.%d.%u.%llx", (int) getpid(), atomic_fetch_add(&count, 1),
-			(unsigned long long) vx_now());
-		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	} while (fd < 0 && errno == EEXIST);
 	if (fd < 0)
 		return -errno;
-
+	snprintf(path, PATH_MAX, "/proc/self/fd/%d", fd);
 	do
 		err = posix_fallocate(fd, 0, (off_t) size);
 	while (err == EINTR);
@@ -66,34 +60,50 @@ int vx_object_create(char path[PATH_MAX], size_t size, mode_t mode, gid_t group)
 	if (!err && fchmod(fd, mode))
 		err = errno;
 	if (err) {
-		unlink(path);
 		close(fd);
 		return -err;
 	}
 	return fd;
 }
 
+/* Link the object at path under a name that nobody else has, to be renamed. */
+static int link_somewhere(const char *path, char somewhere[PATH_MAX])
+{
+	static _Atomic unsigned count;
+
+	for (;;) {
+		snprintf(somewhere, PATH_MAX, SHM_DIR ".villas-ext.%d.%u.%llx", (int) getpid(), atomic_fetch_add(&count, 1),
+			(unsigned long long) vx_now());
+		if (!linkat(AT_FDCWD, path, AT_FDCWD, somewhere, AT_SYMLINK_FOLLOW))
+			return 0;
+		if (errno != EEXIST)
+			return errno;
+	}
+}
+
 int vx_object_publish(const char *path, const char *name, const struct stat *replace)
 {
-	char target[PATH_MAX];
+	char target[PATH_MAX], somewhere[PATH_MAX];
 	struct stat now;
 	int err = vx_object_path(name, target);
 
 	if (err)
 		return err;
-	if (!replace) {
-		if (link(path, target))
-			return errno;
-		unlink(path);
-		return 0;
-	}
+	if (!replace)
+		return linkat(AT_FDCWD, path, AT_FDCWD, target, AT_SYMLINK_FOLLOW) ? errno : 0;
 	if (lstat(target, &now))
 		return errno;
 	if (!S_ISREG(now.st_mode) || now.st_dev != replace->st_dev || now.st_ino != replace->st_ino)
 		return EEXIST;
 	if (now.st_uid != geteuid())
 		return EACCES;
-	return rename(path, target) ? errno : 0;
+	if ((err = link_somewhere(path, somewhere)))
+		return err;
+	if (!rename(somewhere, target))
+		return 0;
+	err = errno;
+	unlink(somewhere);
+	return err;
 }
 
 static size_t page(void)

@@ -20,8 +20,8 @@ VX_HIDDEN int vx_object_path(const char *name, char path[PATH_MAX]);
 /* A descriptor of the existing object, or minus an errno value. */
 VX_HIDDEN int vx_object_open(const char *name);
 
-/* A new object of size bytes that has no name yet but path, and room for all of its bytes: a descriptor or minus an
- * errno value. */
+/* A new object of size bytes, with room for all of them, that has no name yet: a descriptor or minus an errno value. path
+ * leads to it as long as that is open; if this process dies before it is published nothing is left. */
 VX_HIDDEN int vx_object_create(char path[PATH_MAX], size_t size, mode_t mode, gid_t group);
 
 /* Give the object at path the name: EEXIST if it is taken and replace does not name the inode it leads to now. */

@@ -146,7 +146,6 @@ func (n *Node) makeRegion(own *unix.Stat_t) error {
 		}
 	}
 	if err != nil {
-		unix.Unlink(path)
 		if m.Base != 0 {
 			m.unmap()
 		} else {

@@ -35,6 +35,7 @@ func TestASurvivorIsNeverStuck(t *testing.T) {
 					t.Run(fmt.Sprintf("%s in %s, %s, against %s", role, language, mode, kind), func(t *testing.T) {
 						t.Parallel()
 						name, flag := regionName(t), fmt.Sprint(polling)
+						t.Cleanup(func() { os.Remove("/dev/shm" + name + "-made") }) // of a victim
 						other := map[string]string{"node": "program", "program": "node"}[role]
 						victim := []string{"push,pull,mutex,wait,barrier", legacy, "victim", name, mode}
 						switch {

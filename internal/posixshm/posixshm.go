@@ -49,19 +49,12 @@ func open(name string, access int) (fd int, err error) {
 	return fd, err
 }
 
-var count atomic.Uint32
-
 // Create makes an object of size bytes, all of them reserved, that has no name
-// yet but the returned path. mode are its permissions, group its group (-1: the
+// yet: path leads to it as long as fd is open, and if this process dies before it
+// is published nothing is left. mode are its permissions, group its group (-1: the
 // process's).
 func Create(size int64, mode os.FileMode, group int) (fd int, path string, err error) {
-	for {
-		path = fmt.Sprintf("%s.villas-ext.%d.%d.%x", dir, os.Getpid(), count.Add(1), time.Now().UnixNano())
-		fd, err = unix.Open(path, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0600)
-		if err != unix.EEXIST {
-			break
-		}
-	}
+	fd, err = unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0600)
 	if err != nil {
 		return -1, "", err
 	}
@@ -75,25 +68,27 @@ func Create(size int64, mode os.FileMode, group int) (fd int, path string, err e
 		err = unix.Fchmod(fd, uint32(mode.Perm()))
 	}
 	if err != nil {
-		unix.Unlink(path)
 		unix.Close(fd)
 		return -1, "", err
 	}
-	return fd, path, nil
+	return fd, fmt.Sprintf("/proc/self/fd/%d", fd), nil
 }
 
-// Publish gives the object at path the name, and path is gone. It fails with
-// EEXIST if the name is taken, but for the object that replace identifies.
+func link(path, name string) error {
+	return unix.Linkat(unix.AT_FDCWD, path, unix.AT_FDCWD, name, unix.AT_SYMLINK_FOLLOW)
+}
+
+var count atomic.Uint32
+
+// Publish gives the object at path the name. It fails with EEXIST if the name is
+// taken, but for the object that replace identifies.
 func Publish(path, name string, replace *unix.Stat_t) error {
 	target, err := Path(name)
 	if err != nil {
 		return err
 	}
 	if replace == nil {
-		if err := unix.Link(path, target); err != nil {
-			return err
-		}
-		return unix.Unlink(path)
+		return link(path, target)
 	}
 	var now unix.Stat_t
 	if err := unix.Lstat(target, &now); err != nil {
@@ -105,7 +100,15 @@ func Publish(path, name string, replace *unix.Stat_t) error {
 	case int(now.Uid) != os.Geteuid():
 		return unix.EACCES
 	}
-	return unix.Rename(path, target)
+	somewhere := fmt.Sprintf("%s.villas-ext.%d.%d.%x", dir, os.Getpid(), count.Add(1), time.Now().UnixNano())
+	if err := link(path, somewhere); err != nil {
+		return err
+	}
+	if err := unix.Rename(somewhere, target); err != nil {
+		unix.Unlink(somewhere)
+		return err
+	}
+	return nil
 }
 
 // Unlink removes the name if it still leads to the object of st.

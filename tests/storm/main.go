@@ -186,7 +186,7 @@ func survive(asNode bool, name string, polling bool, rounds int, faults string, 
 			}
 		}
 	}
-	if len(noticed) <= rounds/4 {
+	if len(noticed) <= rounds/10 {
 		return fmt.Errorf("met %d times only", len(noticed))
 	}
 	slices.Sort(noticed)
