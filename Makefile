@@ -126,7 +126,7 @@ uninstall:  ## remove what install put there
 	rm -rf $(DEST)/include/villas $(DEST)/share/villas-ext
 
 # What the tests need beside Go, gcc and make, as COMMAND:PACKAGE of Debian. As root apt installs what is missing.
-TOOLS := g++:g++ clang:clang clang++:clang valgrind:valgrind cmake:cmake python3:python3 tmux:tmux pkg-config:pkg-config objdump:binutils \
+TOOLS := g++:g++ clang:clang clang++:clang valgrind:valgrind cmake:cmake python3:python3 tmux:tmux pkg-config:pkg-config objdump:binutils spin:spin \
 	qemu-aarch64:qemu-user aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu aarch64-linux-gnu-g++:g++-aarch64-linux-gnu
 needs-test:
 	@missing=; for t in $(TOOLS); do command -v $${t%%:*} >/dev/null || missing="$$missing $${t##*:}"; done; \

@@ -202,39 +202,78 @@ func model(cells int) porcupine.Model {
 	}
 }
 
+// Claims of many are one operation. PushMany and PullMany are made of several
+// claims: each of their elements is an operation of its own in the same interval.
 func TestHistoriesAreLinearizable(t *testing.T) {
-	const threads, each, rounds = 4, 12, 200
+	const threads, each, rounds = 4, 12, 3_000
 	for round := range rounds {
 		v := newQueue(t, 4)
 		var mu sync.Mutex
 		var history []porcupine.Operation
 		var wg sync.WaitGroup
+		var together atomic.Int32
 		for id := range threads {
 			wg.Go(func() {
+				buf := outside(t, 8)
+				var own []porcupine.Operation
+				for together.Add(1); together.Load() < threads; {
+					runtime.Gosched()
+				}
 				for i := range each {
 					op := operation{push: (id+i)%2 == 0, ask: 1 + (i+round)%3}
+					for k := range op.ask {
+						op.took += string(rune(1 + (id*each+i)*3%120 + k))
+					}
+					took, apart := "", false
 					call := time.Now().UnixNano()
-					took := ""
-					if op.push {
-						for k := range op.ask {
-							op.took += string(rune(1 + (id*each+i)*3%120 + k))
+					switch kind := (id + i/2 + round) % 3; {
+					case kind == 0 && op.push:
+						if op.ask, op.took = 1, op.took[:1]; v.Push(uintptr(op.took[0])) {
+							took = op.took
 						}
+					case kind == 0:
+						op.ask = 1
+						if p, ok := v.Pull(); ok {
+							took = string(rune(p))
+						}
+					case kind == 1 && op.push:
 						pos, n := v.ClaimPush(uint64(op.ask))
 						for k := range n {
+							runtime.Gosched()
 							v.Publish(pos+k, uintptr(op.took[k]))
 						}
 						took = op.took[:n]
-					} else {
+					case kind == 1:
 						pos, n := v.ClaimPull(uint64(op.ask))
 						for k := range n {
+							runtime.Gosched()
 							took += string(rune(v.Take(pos + k)))
 						}
+					case op.push:
+						for k := range op.ask {
+							word.Set64(buf+uintptr(k)*8, uint64(op.took[k]))
+						}
+						took, apart = op.took[:v.PushMany(buf, uint64(op.ask))], true
+					default:
+						for k := range v.PullMany(buf, uint64(op.ask)) {
+							took += string(rune(word.Get64(buf + uintptr(k)*8)))
+						}
+						apart = true
 					}
 					ret := time.Now().UnixNano()
-					mu.Lock()
-					history = append(history, porcupine.Operation{ClientId: id, Input: op, Call: call, Output: took, Return: ret})
-					mu.Unlock()
+					ops := []porcupine.Operation{{ClientId: id, Input: op, Call: call, Output: took, Return: ret}}
+					if apart {
+						ops = ops[:0]
+						for k := range took {
+							one := operation{push: op.push, ask: 1, took: took[k : k+1]}
+							ops = append(ops, porcupine.Operation{ClientId: threads + id*8 + k, Input: one, Call: call, Output: one.took, Return: ret})
+						}
+					}
+					own = append(own, ops...)
 				}
+				mu.Lock()
+				history = append(history, own...)
+				mu.Unlock()
 			})
 		}
 		wg.Wait()
@@ -242,6 +281,17 @@ func TestHistoriesAreLinearizable(t *testing.T) {
 			t.Fatalf("round %d: %v is not linearizable", round, history)
 		}
 	}
+}
+
+// outside returns words outside of the Go heap.
+func outside(t testing.TB, words int) uintptr {
+	b, err := unix.Mmap(-1, 0, words*8, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	if err != nil {
+		t.Error(err)
+		return 0
+	}
+	t.Cleanup(func() { unix.Munmap(b) })
+	return uintptr(unsafe.Pointer(&b[0]))
 }
 
 // relaxed is the model of what Vyukov's queue promises: a pull may find it empty

@@ -87,4 +87,7 @@ func trap() { *(*uint64)(unsafe.Add(unsafe.Pointer(nil), 64)) = 0xb0 }
 //go:noinline
 //go:norace
 //go:nocheckptr
-func At(a uintptr) unsafe.Pointer { return unsafe.Add(unsafe.Pointer(nil), a) }
+func At(a uintptr) unsafe.Pointer {
+	inBounds(a, 1)
+	return unsafe.Add(unsafe.Pointer(nil), a)
+}
