@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "guard.h"
 #include "wait.h"
@@ -12,6 +14,9 @@
 /* How often the guard looks after the other side, and how often it tries again to get somebody out. */
 #define GUARD_LOOK_NS 100000000u
 #define GUARD_AGAIN_NS 1000000u
+
+/* After so many looks a mutex is held by somebody who died before it could write down who it is. */
+#define UNKNOWN_LOOKS 50
 
 /* How often somebody who waits at the barrier and has no process to be seen is looked for there again. */
 #define MEET_LOOKS 50
@@ -48,18 +53,47 @@ void vx_open_barrier(pthread_barrier_t *barrier)
 	vx_futex_wake(&b->before);
 }
 
-/* What glibc waits for in these objects are words that become 0 or smaller: groups left by their waiters, locks free.
- * All words of the condition variable are set to 0, since which ones wait for what differs from version to version,
- * and the first one of the mutex, its lock; who sleeps on them is woken. The other side being gone, and nobody of
- * ours entering any more, they need not make sense together: only those inside still read them, who then leave. */
-static void make_anew(void *object, size_t size)
+/* What glibc waits for in a condition variable are words that become 0 or smaller: groups left by their waiters, a lock.
+ * All are set to 0, since which ones wait for what differs from version to version, and who sleeps on them is woken.
+ * Nobody of ours enters any more, so they need not make sense together: only those inside still read them, who then
+ * leave. */
+static void make_anew(pthread_cond_t *ready)
 {
-	_Atomic uint32_t *words = object;
+	_Atomic uint32_t *words = (_Atomic uint32_t *) ready;
+	const size_t count = sizeof(*ready) / sizeof(*words);
 
-	for (size_t i = 0; i < size / sizeof(*words); i++)
+	for (size_t i = 0; i < count; i++)
 		atomic_store(&words[i], 0);
-	for (size_t i = 0; i < size / sizeof(*words); i++)
+	for (size_t i = 0; i < count; i++)
 		vx_futex_wake(&words[i]);
+}
+
+/* glibc's pthread_mutex_t, the words at its front. */
+struct mutex {
+	_Atomic uint32_t lock;
+	uint32_t count;
+	_Atomic uint32_t owner;		/* thread id */
+	uint32_t users, kind;
+};
+#define ROBUST 16u	/* in kind */
+
+/* Unlock a mutex that is not robust in the place of its holder in the other process, which does it no more. One of ours
+ * gets out of where it stands and unlocks it itself; its id stands there a moment after it has the lock, so that an
+ * unknown holder counts only when it stays so. */
+static void unlock_for(struct mutex *m, unsigned *unknown)
+{
+	uint32_t owner = atomic_load(&m->owner);
+
+	if (m->kind & ROBUST || !atomic_load(&m->lock) || (owner && !syscall(SYS_tgkill, getpid(), owner, 0))) {
+		*unknown = 0;
+		return;
+	}
+	if (!owner && ++*unknown < UNKNOWN_LOOKS)
+		return;
+	atomic_store(&m->owner, 0);
+	atomic_store(&m->lock, 0);
+	vx_futex_wake(&m->lock);
+	*unknown = 0;
 }
 
 static void open_barrier(struct vx_party *p)
@@ -68,20 +102,17 @@ static void open_barrier(struct vx_party *p)
 	vx_open_barrier(p->barrier);
 }
 
-static void make_all_anew(struct vx_party *p)
-{
-	if (atomic_load(&p->at_barrier))
-		open_barrier(p);
-	for (int i = 0; i < 2 && !p->polling; i++) {
-		make_anew(p->channels[i]->mutex, sizeof(uint32_t));
-		make_anew(p->channels[i]->ready, sizeof(pthread_cond_t));
-	}
-}
-
 static void get_all_out(struct vx_party *p)
 {
+	unsigned unknown[2] = { 0, 0 };
+
 	while (atomic_load(&p->inside)) {
-		make_all_anew(p);
+		if (atomic_load(&p->at_barrier))
+			open_barrier(p);
+		for (int i = 0; i < 2 && !p->polling; i++) {
+			unlock_for((struct mutex *) p->channels[i]->mutex, &unknown[i]);
+			make_anew(p->channels[i]->ready);
+		}
 		vx_sleep(GUARD_AGAIN_NS);
 	}
 }

@@ -11,6 +11,7 @@ package pthread
 
 import (
 	"fmt"
+	"os"
 	"sync"
 	"time"
 	"unsafe"
@@ -167,25 +168,48 @@ func Broadcast(v uintptr) {
 	}
 }
 
-// MakeAnew lets go everybody who is stuck in glibc, on the mutex at m or the
-// condition variable at v. What glibc waits for there are words that become 0 or
-// smaller: groups left by their waiters, locks free. All words of the condition
-// variable are set to 0, since which ones wait for what differs from version to
-// version, and the first one of the mutex, its lock; who sleeps on them is woken.
-// Only for objects that nobody uses any more but those who shall leave: repeat it
-// until they have.
-func MakeAnew(m, v uintptr) {
-	anew(m, 4)
-	anew(v, 48)
+// MakeAnew lets go everybody who is stuck in glibc on the condition variable at v.
+// What glibc waits for there are words that become 0 or smaller: groups left by
+// their waiters, a lock. All are set to 0, since which ones wait for what differs
+// from version to version, and who sleeps on them is woken. Only for an object
+// that nobody uses any more but those who shall leave: repeat it until they have.
+func MakeAnew(v uintptr) {
+	const size = 48
+	for i := uintptr(0); i < size; i += 4 {
+		word.Store32(v+i, 0)
+	}
+	for i := uintptr(0); i < size; i += 4 {
+		futex.Wake(v + i)
+	}
 }
 
-func anew(a, size uintptr) {
-	for i := uintptr(0); i < size; i += 4 {
-		word.Store32(a+i, 0)
+// The words at the front of glibc's mutex.
+const (
+	mutexOwner  = 8  // thread id
+	mutexKind   = 16 // robust: kindRobust
+	kindRobust  = 16
+	holderLooks = 50
+)
+
+// UnlockFor unlocks the mutex at m, if it is not robust, in the place of its
+// holder in another process, which does it no more. A thread of this process gets
+// out of where it stands and unlocks it itself; its id stands there a moment after
+// it has the lock, so that an unknown holder counts only when it stays so for some
+// looks, which unknown counts.
+func UnlockFor(m uintptr, unknown *int) {
+	owner := word.Load32(m + mutexOwner)
+	if word.Load32(m+mutexKind)&kindRobust != 0 || word.Load32(m) == 0 ||
+		owner != 0 && unix.Tgkill(os.Getpid(), int(owner), 0) == nil {
+		*unknown = 0
+		return
 	}
-	for i := uintptr(0); i < size; i += 4 {
-		futex.Wake(a + i)
+	if *unknown++; owner == 0 && *unknown < holderLooks {
+		return
 	}
+	*unknown = 0
+	word.Store32(m+mutexOwner, 0)
+	word.Store32(m, 0)
+	futex.Wake(m)
 }
 
 // The words that glibc keeps at the front of a barrier since 2.25.

@@ -76,13 +76,15 @@ func (p *Party) guard(rest, resting chan struct{}) {
 }
 
 func (p *Party) getAllOut() {
+	var unknown [2]int
 	for p.inside.Load() != 0 {
 		if p.atBarrier.Load() != 0 {
 			p.openBarrier()
 		}
-		for _, c := range p.Channels {
+		for i, c := range p.Channels {
 			if !c.Polling {
-				pthread.MakeAnew(c.Mutex, c.Ready)
+				pthread.UnlockFor(c.Mutex, &unknown[i])
+				pthread.MakeAnew(c.Ready)
 			}
 		}
 		time.Sleep(again)
