@@ -79,22 +79,8 @@ put back. Samples that a program does not read in time are missed as well.`,
 			if err != nil {
 				return err
 			}
-			done := make(chan error, 1)
-			go func() {
-				err := x.toText(ctx, f.NewWriter(file, format.WriterOptions{Signals: g.header(len(signals))}))
-				done <- errors.Join(err, file.Close())
-			}()
-			select {
-			case err = <-done:
-				return err
-			case <-ctx.Done():
-			}
-			select {
-			case err = <-done:
-				return err
-			case <-time.After(lastWrite): // it stands in a write that nobody reads
-				return nil
-			}
+			w := f.NewWriter(file, format.WriterOptions{Signals: g.header(len(signals))})
+			return endsWith(ctx, func() error { return errors.Join(x.toText(ctx, w), file.Close()) })
 		},
 	}
 	f := c.Flags()
@@ -275,6 +261,24 @@ func (g *generation) fill(n uint64, rec *format.Record) {
 	}
 }
 
+// endsWith calls write, which ends with ctx unless it stands in a system call for
+// what nobody reads: then it is left there.
+func endsWith(ctx context.Context, write func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- write() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-time.After(lastWrite):
+		return nil
+	}
+}
+
 // missed is how many samples were left out.
 func (g *generation) missed() uint64 { return g.number - g.sent }
 
@@ -303,7 +307,7 @@ func (g *generation) toText(ctx context.Context, w format.Writer) error {
 }
 
 const (
-	lastWrite = time.Second            // that an interrupted generation may still take
+	lastWrite = time.Second            // for what an interrupt leaves to be written
 	fullPause = 200 * time.Microsecond // before the next look whether a full queue still is
 	lastWait  = time.Second            // for samples to come back, from the last one that did
 )
