@@ -212,20 +212,17 @@ bool vx_is_ours(int fd, size_t size)
 
 static bool maps(long pid, dev_t device, ino_t inode)
 {
-	char path[64], *line = NULL;
+	char path[64], wanted[64], *line = NULL;
 	size_t room = 0;
 	bool found = false;
 
 	snprintf(path, sizeof(path), "/proc/%ld/maps", pid);
+	snprintf(wanted, sizeof(wanted), " %02x:%02x %llu ", major(device), minor(device), (unsigned long long) inode);
 	FILE *f = fopen(path, "re");
 	if (!f)
 		return false;
-	while (!found && getline(&line, &room, f) > 0) {
-		unsigned mj, mn;
-		unsigned long long number;
-		if (sscanf(line, "%*s %*s %*s %x:%x %llu", &mj, &mn, &number) == 3)
-			found = number == inode && makedev(mj, mn) == device;
-	}
+	while (!found && getline(&line, &room, f) > 0)
+		found = strstr(line, wanted) != NULL;
 	free(line);
 	fclose(f);
 	return found;

@@ -6,7 +6,6 @@
 package liveness
 
 import (
-	"bufio"
 	"bytes"
 	"fmt"
 	"os"
@@ -78,18 +77,8 @@ func Maps(pid int, dev, ino uint64) bool {
 }
 
 func mapsObject(pid int, dev, ino uint64) (bool, error) {
-	f, err := os.Open(fmt.Sprintf("/proc/%d/maps", pid))
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	want := fmt.Appendf(nil, " %02x:%02x %d ", unix.Major(dev), unix.Minor(dev), ino)
-	for s := bufio.NewScanner(f); s.Scan(); {
-		if bytes.Contains(s.Bytes(), want) {
-			return true, nil
-		}
-	}
-	return false, nil
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	return bytes.Contains(maps, fmt.Appendf(nil, " %02x:%02x %d ", unix.Major(dev), unix.Minor(dev), ino)), err
 }
 
 // MappedBy returns how many other processes map the object of this device and
