@@ -28,7 +28,7 @@ COMMANDS := $(patsubst cmd/%/,$(BUILD)/%,$(sort $(dir $(wildcard cmd/*/*.go))))
 EXTLDFLAGS := -Wl,-soname,$(SONAME) -Wl,--version-script=$(CURDIR)/ext/libvillas-ext.map -Wl,-Bsymbolic-functions \
 	-Wl,-z,now -Wl,-z,nodelete
 
-.PHONY: all run test storm hostile soak soak-gen fuzz screens bench install uninstall man clean help needs-build needs-test
+.PHONY: all run test storm hostile churn soak soak-gen fuzz screens bench install uninstall man clean help needs-build needs-test
 
 all: $(LIB) $(EXAMPLES) $(COMMANDS)  ## build the library, the examples and the commands into build/
 
@@ -66,6 +66,10 @@ storm: all $(CHECKED)  ## kill either side STORM_ROUNDS times in all 16 settings
 HOSTILE_MUTATIONS ?= 100000000
 hostile: all $(CHECKED)  ## change HOSTILE_MUTATIONS words of a live region under the calls of its other side, in 8 settings
 	VILLAS_EXT_LIMIT=4h HOSTILE_MUTATIONS=$(HOSTILE_MUTATIONS) $(LONG) WhateverThePeerWrites
+
+CHURN_ROUNDS ?= 100000
+churn: all  ## open and close both sides CHURN_ROUNDS times, in C and Go
+	VILLAS_EXT_LIMIT=4h CHURN_ROUNDS=$(CHURN_ROUNDS) $(LONG) LeavesNothingBehind
 
 soak: SOAK_SECONDS = 3600
 soak: all  ## exchange at full rate for SOAK_SECONDS, threads and processes, both modes, C and Go

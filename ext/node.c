@@ -88,8 +88,8 @@ static int take_name(const char *path, const char *name, const struct stat *own)
 		int fd = vx_object_open(name);
 		if (fd == -ENOENT)
 			continue;
-		if (fd < 0)
-			return EEXIST;
+		if (fd < 0)	/* another user's, or a symbolic link */
+			return fd == -EACCES || fd == -ELOOP ? EACCES : EEXIST;
 		void *hold = vx_hold(fd, VX_NODE_BYTE, &err);	/* the dead node's lock: nobody else replaces it now */
 		int other;
 		bool stale = hold && !fstat(fd, &st);

@@ -212,6 +212,9 @@ func takeName(path, name string, own *unix.Stat_t) error {
 		if err == unix.ENOENT {
 			continue
 		}
+		if err == unix.EACCES { // another user's, or a symbolic link
+			return err
+		}
 		if err != nil {
 			return unix.EEXIST
 		}
