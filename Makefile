@@ -156,12 +156,12 @@ help:  ## list the targets
 # The main job: a node sends a real file's samples to the C example and gets them back; then many, as fast as it goes.
 LIMIT ?= 200000
 run: all  ## send a real signal's samples to a C program and back, compare them, print latencies
-	$(SHMEM) node etc/shmem.conf --in tests/data/mixed.villas --rate 1000 --out $(BUILD)/returned.villas
+	$(SHMEM) node etc/shmem.conf --in tests/data/mixed.villas --rate 1000 --linger 10s --out $(BUILD)/returned.villas
 	@printf '\nsent:\n'; head -4 tests/data/mixed.villas; printf '\nreturned:\n'; head -4 $(BUILD)/returned.villas; echo
 	$(SHMEM) compare tests/data/mixed.villas $(BUILD)/returned.villas --float32
 	@echo
 	$(SHMEM) gen --wave mixed --values 4 --rate 1000 --limit $(LIMIT) --fast --out $(BUILD)/sent.villas
-	$(SHMEM) node etc/shmem.conf --in $(BUILD)/sent.villas --out $(BUILD)/returned.villas
+	$(SHMEM) node etc/shmem.conf --in $(BUILD)/sent.villas --linger 10s --out $(BUILD)/returned.villas
 	$(SHMEM) compare $(BUILD)/sent.villas $(BUILD)/returned.villas --float32
 
 $(BUILD)/%: examples/%/*.c $(LIB)

@@ -49,6 +49,7 @@ struct vx_mapping {
 	_Atomic int peer;		/* process id of a peer without a lock; 0: never seen */
 	int command, command_pid;	/* what the node's user started, and a descriptor of it; -1: none */
 	_Atomic int told_attached, told;	/* that the other side has come, and gone */
+	int accepted;			/* the program, by an accept, or not to be */
 	void (*gone)(struct vx_mapping *, int died);	/* hears of that once; may be NULL */
 	void *user;			/* its own */
 };

@@ -346,6 +346,7 @@ static int meet_program(struct shmem_node *node, bool paired)
 	int err = paired ? vx_guard_start(&m->party) : vx_meet(&m->party, vx_peer_seen(m));
 	if (err) {
 		atomic_store(&m->told, 1);	/* nobody was here */
+		m->accepted = 1;
 		atomic_store(&m->party.dead, 1);
 		return err;
 	}
@@ -381,7 +382,7 @@ static int accept_program(struct shmem_node *node, uint64_t deadline)
 		bool paired = at == VX_PAIRED && vx_peer_seen(m) == 1;
 		bool unfit = (at == VX_PAIRED && !paired) || (ghost && now - ghost > VX_GHOST_UNSEEN_NS) ||
 			(ghost && now - ghost > VX_GHOST_NS && !vx_peer_seen(m)) || (attaching && now - attaching > VX_GHOST_NS);
-		if (unfit || program_gone(m)) {
+		if (unfit || (m->accepted && program_gone(m))) {	/* one that came and went meanwhile is still to be heard */
 			if ((err = renew(node)))
 				return err;
 			m = node->m;
@@ -391,6 +392,7 @@ static int accept_program(struct shmem_node *node, uint64_t deadline)
 		uint32_t state = atomic_load(m->state);
 		if (state == VX_ATTACHED) {
 			tell_attached(m);
+			m->accepted = 1;
 			return 0;
 		}
 		if (at == VX_WAITS || paired) {

@@ -381,3 +381,43 @@ func Example() {
 	prog.Close()
 	// Output: 1 [0.5 230] <nil>
 }
+
+func TestAProgramThatCameAndWentBeforeAcceptIsStillHeard(t *testing.T) {
+	both(t, func(t *testing.T, polling bool) {
+		name := regionName(t)
+		n, err := shmem.Create(name, shmem.Config{QueueLen: 16, SampleLen: 4, Polling: polling})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer n.Close()
+		soon := func() context.Context {
+			ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+			t.Cleanup(cancel)
+			return ctx
+		}
+		for range 2 {
+			p, err := shmem.Open(t.Context(), name, shmem.OpenOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var smps [4]sample.Sample
+			p.Alloc(smps[:1])
+			smps[0].SetSequence(7)
+			p.Write(smps[:1])
+			p.Close()
+			if err := n.Accept(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if k, err := n.Read(smps[:]); k != 1 || err != nil || smps[0].Sequence() != 7 {
+				t.Fatal(k, err)
+			}
+			smps[0].Put()
+			if _, err := n.Read(smps[:]); err != io.EOF {
+				t.Error(err)
+			}
+			if err := n.Accept(soon()); !errors.Is(err, context.DeadlineExceeded) {
+				t.Error("there is nobody, but", err)
+			}
+		}
+	})
+}

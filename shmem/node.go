@@ -268,10 +268,11 @@ func madeByUs(fd int, st unix.Stat_t) bool {
 // attached reports whether a program is, or was, attached to the region.
 func (m *mapping) attached() bool { return word.Load32(m.State) == AttachAttached }
 
-// Accept waits until a program is attached, at once if one is. If the former
-// program has gone, by Close or by death, a fresh region is put under the name
-// first; samples of the former region that are still held stay valid until they
-// are put, but can no longer be written.
+// Accept waits until a program is attached, at once if one is, also if it has come
+// and gone since the former Accept: what it sent is still to be read. If the
+// program of the former Accept has gone, by Close or by death, a fresh region is put
+// under the name first; samples of the former region that are still held stay valid
+// until they are put, but can no longer be written.
 func (n *Node) Accept(ctx context.Context) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -312,7 +313,7 @@ func (n *Node) Accept(ctx context.Context) error {
 		paired := at == wait.Paired && m.peerSeen() == 1
 		unfit := at == wait.Paired && !paired || stood > ghostUnseenAfter || stood > ghostAfter && m.peerSeen() == 0 ||
 			!attaching.IsZero() && time.Since(attaching) > ghostAfter
-		if unfit || m.programGone() {
+		if unfit || m.accepted && m.programGone() { // one that came and went meanwhile is still to be heard
 			if err := n.renew(m); err != nil {
 				return explain("renew", n.name, err)
 			}
@@ -323,6 +324,7 @@ func (n *Node) Accept(ctx context.Context) error {
 		switch {
 		case state == AttachAttached:
 			n.tellAttached(m)
+			m.accepted = true
 			return nil
 		case m.Closing.Load():
 			return os.ErrClosed
@@ -347,6 +349,7 @@ func (n *Node) meet(m *mapping, paired bool) {
 		m.Guard()
 	} else if m.Meet(m.peerSeen() > 0) != nil {
 		m.told.Do(func() {}) // nobody was here
+		m.accepted = true
 		m.Dead.Store(true)
 		return
 	}

@@ -43,6 +43,7 @@ type mapping struct {
 	peer         atomic.Int32 // process id of a peer without a lock; 0: never seen
 	told         sync.Once
 	toldAttached atomic.Bool
+	accepted     bool             // by Accept, or not to be
 	gone         func(m *mapping) // hears once that the other side is gone; may be nil
 }
 

@@ -54,7 +54,8 @@ struct shmem_node *shmem_node_create(const char *name, const struct shmem_node_o
 
 /** Wait for an external program. If the former one has gone, a fresh region is put under the name first: samples of
  * the former region stay valid until they are put, but can no longer be written.
- * @return 0 once a program is attached, at once if one is; -1 with errno ETIMEDOUT, ECANCELED, EINVAL. */
+ * @return 0 once a program is attached, at once if one is, also if it has come and gone since the former call: what it
+ * sent is still to be read; -1 with errno ETIMEDOUT, ECANCELED, EINVAL. */
 int shmem_node_accept(struct shmem_node *node, const struct timespec *timeout);
 
 /** Tell that the node's programs come from the command with the process id @p pid, which this process has started; 0: no

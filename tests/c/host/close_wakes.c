@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* Close ends the calls of other threads that wait in the region, in both modes and on both sides. */
+/* Close ends the calls of other threads that wait in the region, in both modes and on both sides. What was written
+ * before it is read, also where the node hears of the program only afterwards. */
 #include "host.h"
 
 static void *read_one(void *shm)
@@ -39,7 +40,19 @@ int main(void)
 		CHECK(shmem_node_accept(node, &none) == -1 && errno == ETIMEDOUT);
 		shm = shmem_shared_open(name, &base);
 		CHECK(shm != NULL && shmem_node_accept(node, &none) == 0);
-		CHECK(shmem_shared_close(shm, base) == 0 && shmem_node_close(node) == 0);
+		CHECK(shmem_shared_close(shm, base) == 0);
+		CHECK(shmem_node_accept(node, &none) == -1 && errno == ETIMEDOUT);
+
+		/* The next one comes, writes and goes before the node accepts it. */
+		shm = shmem_shared_open(name, &base);
+		CHECK(shm != NULL && sample_alloc(&shm->pool, &s, 1) == 1);
+		s->sequence = 7;
+		CHECK(shmem_shared_write(shm, &s, 1) == 1 && shmem_shared_close(shm, base) == 0);
+		CHECK(shmem_node_accept(node, &none) == 0);
+		CHECK(shmem_node_read(node, &s, 1) == 1 && s->sequence == 7 && sample_put(s) == 0);
+		CHECK(shmem_node_read(node, &s, 1) == -1 && errno == EPIPE);
+		CHECK(shmem_node_accept(node, &none) == -1 && errno == ETIMEDOUT);
+		CHECK(shmem_node_close(node) == 0);
 	}
 	return 0;
 }
