@@ -133,3 +133,9 @@ LATE size_t vx_late_shmem_total_size(int in, int out, int samplelen)
 	vx_need_leaves();
 	return vx_leaf_shmem_total_size(in, out, samplelen);
 }
+
+LATE int vx_late_shmem_shared_blocks(struct shmem_shared *shm, struct shmem_blocks *blocks)
+{
+	vx_need_leaves();
+	return result(vx_leaf_shmem_shared_blocks(shm, blocks));
+}

@@ -63,6 +63,8 @@ static inline struct vx_mapping *vx_mapping_of(struct vx_party *p)
 struct pool;
 struct queue;
 struct sample;
+struct shmem_blocks;
+struct shmem_shared;
 
 #define VX_DECLARE(type, name, ...) VX_HIDDEN type vx_leaf_##name(__VA_ARGS__)
 VX_DECLARE(long, queue_push, struct queue *q, void *p);
@@ -78,6 +80,7 @@ VX_DECLARE(long, sample_get_many, struct sample **s, int n);
 VX_DECLARE(long, sample_set_data_format, struct sample *s, int i, int format);
 VX_DECLARE(long, sample_get_data_format, struct sample *s, int i);
 VX_DECLARE(size_t, shmem_total_size, int in, int out, int samplelen);
+VX_DECLARE(long, shmem_shared_blocks, struct shmem_shared *shm, struct shmem_blocks *blocks);
 
 /* Progress of a many-at-once release, see package sample. All zero to begin with, but for ready. */
 struct vx_batch {

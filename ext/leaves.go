@@ -92,6 +92,7 @@ func init() {
 	table[C.VX_INDEX_sample_set_data_format] = entry(sampleSetDataFormat)
 	table[C.VX_INDEX_sample_get_data_format] = entry(sampleGetDataFormat)
 	table[C.VX_INDEX_shmem_total_size] = entry(shmemTotalSize)
+	table[C.VX_INDEX_shmem_shared_blocks] = entry(shmemSharedBlocks)
 	table[C.VX_INDEX_pool_init] = entry(poolInit)
 	table[C.VX_INDEX_pool_destroy] = entry(poolDestroy)
 	table[C.VX_INDEX_pool_note_held] = entry(poolNoteHeld)
@@ -528,6 +529,22 @@ func shmemTotalSize(in, out, samplelen int32) uint64 {
 		return 0
 	}
 	return shmem.TotalSize(uint64(in), uint64(out), uint64(samplelen))
+}
+
+// shmemSharedBlocks fills in a struct shmem_blocks: three words.
+//
+//go:nosplit
+//go:norace
+func shmemSharedBlocks(shm, dst uintptr) int64 {
+	r := find(shm)
+	if r == nil || dst == 0 {
+		return einval
+	}
+	p := &r.region.Pool
+	word.Set64(dst, uint64(p.Base()))
+	word.Set64(dst+8, p.Count())
+	word.Set64(dst+16, p.Size())
+	return 0
 }
 
 //go:nosplit

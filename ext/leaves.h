@@ -19,6 +19,7 @@
 	PUBLIC(sample_set_data_format, INT) \
 	PUBLIC(sample_get_data_format, INT) \
 	PUBLIC(shmem_total_size, RAW) \
+	PUBLIC(shmem_shared_blocks, INT) \
 	LEAF(sample_release_many) \
 	LEAF(sample_release) \
 	LEAF(sample_stash) \

@@ -121,6 +121,18 @@ int shmem_shared_read_timeout(struct shmem_shared *shm, struct sample *smps[], u
  * @return how many went in by then. */
 int shmem_shared_write_timeout(struct shmem_shared *shm, struct sample *smps[], unsigned cnt, const struct timespec *timeout);
 
+/** The samples of a region: blocks that lie one behind the other. */
+struct shmem_blocks {
+	char *first;			/**< The first sample. */
+	size_t count;			/**< Samples. */
+	size_t stride;			/**< Bytes from one to the next. */
+};
+
+/** Where the region of @p shm has its samples, for those who view them all as one strided array. It is what was checked
+ * when the region was mapped, whatever the other side has written into it since.
+ * @return 0; -1 with errno EINVAL. */
+int shmem_shared_blocks(struct shmem_shared *shm, struct shmem_blocks *blocks);
+
 /** What an errno value of these calls means and what to do. Static text, never NULL. Thread safe. */
 const char *shmem_shared_strerror(int errnum);
 

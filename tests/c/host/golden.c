@@ -57,6 +57,13 @@ int main(void)
 			stand_in(name);
 		struct shmem_shared *shm = shmem_shared_open(name, &base);
 		CHECK(shm != NULL && (char *) shm == (char *) base + 80);
+		struct shmem_blocks blocks;
+		CHECK(shmem_shared_blocks(shm, &blocks) == 0 && blocks.first == pool_buffer(&shm->pool));
+		CHECK(blocks.count == 64 && blocks.stride == 128);
+		CHECK(shmem_shared_blocks(shm, NULL) == -1 && errno == EINVAL);
+		CHECK(shmem_shared_blocks((struct shmem_shared *) bytes, &blocks) == -1 && errno == EINVAL);
+		shm->pool.len = shm->pool.blocksz = 1;
+		CHECK(shmem_shared_blocks(shm, &blocks) == 0 && blocks.count == 64 && blocks.stride == 128);
 		CHECK(shmem_shared_read(shm, smps, 0) == 0);
 		CHECK(shmem_shared_read(shm, smps, 8) == 3);
 		for (int i = 0; i < 3; i++) {
