@@ -13,6 +13,7 @@ ifeq ($(origin CC),default)
 CC       := gcc
 endif
 CFLAGS   ?= -O2 -g
+PYTHON   ?= $(firstword $(wildcard /usr/bin/python3) python3)
 GOFLAGS_LIB := -trimpath -buildmode=c-shared -tags=$(TAGS)
 
 LIB      := $(BUILD)/$(SONAME)
@@ -28,7 +29,7 @@ COMMANDS := $(patsubst cmd/%/,$(BUILD)/%,$(sort $(dir $(wildcard cmd/*/*.go))))
 EXTLDFLAGS := -Wl,-soname,$(SONAME) -Wl,--version-script=$(CURDIR)/ext/libvillas-ext.map -Wl,-Bsymbolic-functions \
 	-Wl,-z,now -Wl,-z,nodelete
 
-.PHONY: all run test storm hostile churn soak soak-gen fuzz screens bench install uninstall man clean help needs-build needs-test
+.PHONY: all run test test-python storm hostile churn soak soak-gen fuzz screens bench wheel install install-python uninstall man clean help needs-build needs-test
 
 all: $(LIB) $(EXAMPLES) $(COMMANDS)  ## build the library, the examples and the commands into build/
 
@@ -55,6 +56,12 @@ test: all needs-test $(ARM64) $(CHECKED)  ## run all tests
 	$(GO) vet ./...
 	VILLAS_EXT_BUILD=$(abspath $(BUILD)) $(GO) test -timeout 20m ./...
 	CGO_ENABLED=1 $(GO) test -race $$($(GO) list ./internal/... | grep -v /chart) ./memory ./pool ./queue ./sample ./shmem ./node
+	$(MAKE) --no-print-directory test-python
+
+test-python: all needs-test  ## run the tests of the Python package, with numpy and without
+	cd python && PYTHONDONTWRITEBYTECODE=1 VILLAS_EXT_BUILD=$(abspath $(BUILD)) PYTHONPATH=src:tests $(PYTHON) -m pytest -q
+	cd python && PYTHONDONTWRITEBYTECODE=1 VILLAS_EXT_BUILD=$(abspath $(BUILD)) PYTHONPATH=src:tests:tests/without_numpy \
+		$(PYTHON) -m pytest -q --ignore tests/once
 
 # Long forms of tests, each with its figures on the standard output.
 LONG = VILLAS_EXT_BUILD=$(abspath $(BUILD)) $(GO) test -count=1 -timeout 12h -v ./tests -run
@@ -108,8 +115,25 @@ $(BUILD)/bench/lib%.so: bench/yardstick/yardstick.c
 	@mkdir -p $(BUILD)/bench
 	$(CC) -O2 -Wall -Wextra $(CPPFLAGS) -Iinclude -shared -fPIC $< -o $@ -pthread
 
+# The wheel holds the library, without debug information; python/setup.py names the oldest glibc that it runs on.
+WHEEL := $(BUILD)/wheel
+wheel: $(LIB)  ## build a Python wheel that holds the library, into build/wheel/
+	@rm -rf $(WHEEL)
+	@mkdir -p $(WHEEL)
+	cp -r python $(WHEEL)/source && cp LICENSE $(WHEEL)/source
+	strip --strip-debug $(LIB) -o $(WHEEL)/source/src/villas_ext/$(SONAME)
+	$(PYTHON) -m pip wheel --quiet --disable-pip-version-check --no-index --no-deps --no-build-isolation -w $(WHEEL) $(WHEEL)/source
+	@rm -rf $(WHEEL)/source
+
+# Where PYTHON looks for packages below PREFIX.
+PYTHONDIR ?= $(shell $(PYTHON) -c 'import site, sys; lib = "$(PREFIX)/lib/"; print(next((p for p in site.getsitepackages() \
+	if p.startswith(lib)), lib + "python%d.%d/site-packages" % sys.version_info[:2]))' 2>/dev/null)
+install-python:  ## install the Python package alone
+	install -d $(DESTDIR)$(PYTHONDIR)/villas_ext
+	install -m 644 python/src/villas_ext/*.py python/src/villas_ext/py.typed $(DESTDIR)$(PYTHONDIR)/villas_ext
+
 DEST := $(DESTDIR)$(PREFIX)
-install: all man  ## install the library, headers, commands, manual pages and villas-ext.pc below DESTDIR and PREFIX
+install: all man $(if $(PYTHONDIR),install-python)  ## install library, headers, commands, manual pages, villas-ext.pc and, where there is Python, its package below DESTDIR and PREFIX
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DEST)/bin $(DEST)/share/villas-ext $(DESTDIR)$(UNITDIR)
 	install -m 755 $(LIB) $(DESTDIR)$(LIBDIR)/libvillas-ext.so.$(VERSION)
 	ln -sf libvillas-ext.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
@@ -128,17 +152,22 @@ uninstall:  ## remove what install put there
 	rm -f $(DEST)/share/man/man1/villas-shmem*.1 $(DEST)/share/bash-completion/completions/villas-shmem \
 		$(DEST)/share/zsh/site-functions/_villas-shmem $(DEST)/share/fish/vendor_completions.d/villas-shmem.fish \
 		$(DESTDIR)$(UNITDIR)/villas-shmem@.service
-	rm -rf $(DEST)/include/villas $(DEST)/share/villas-ext
+	rm -rf $(DEST)/include/villas $(DEST)/share/villas-ext $(if $(PYTHONDIR),$(DESTDIR)$(PYTHONDIR)/villas_ext)
 
 # What the tests need beside Go, gcc and make, as COMMAND:PACKAGE of Debian. As root apt installs what is missing.
-TOOLS := g++:g++ clang:clang clang++:clang valgrind:valgrind cmake:cmake python3:python3 tmux:tmux pkg-config:pkg-config objdump:binutils spin:spin \
+TOOLS := g++:g++ clang:clang clang++:clang valgrind:valgrind cmake:cmake python3:python3 tmux:tmux pkg-config:pkg-config objdump:binutils strip:binutils readelf:binutils spin:spin $(PYTHON):python3 \
 	qemu-aarch64:qemu-user aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu aarch64-linux-gnu-g++:g++-aarch64-linux-gnu
+# The same for Python's modules.
+MODULES := numpy:python3-numpy pytest:python3-pytest matplotlib:python3-matplotlib nbclient:python3-nbclient ipykernel:python3-ipykernel \
+	ensurepip:python3-venv pip:python3-pip setuptools:python3-setuptools wheel:python3-wheel mypy:python3-mypy
+NEEDED_MODULES := import importlib.util as u, sys; print(*(m.split(":")[1] for m in sys.argv[1:] if not u.find_spec(m.split(":")[0])))
 needs-test:
 	@missing=; for t in $(TOOLS); do command -v $${t%%:*} >/dev/null || missing="$$missing $${t##*:}"; done; \
+	missing="$$missing $$($(PYTHON) -c '$(NEEDED_MODULES)' $(MODULES) 2>/dev/null || echo $(foreach m,$(MODULES),$(lastword $(subst :, ,$m))))"; \
 	echo 'int main(void) { return 0; }' > $(BUILD)/probe.c; \
 	$(CC) -fsanitize=thread $(BUILD)/probe.c -o $(BUILD)/probe 2>/dev/null || missing="$$missing gcc"; \
 	aarch64-linux-gnu-gcc $(BUILD)/probe.c -o $(BUILD)/probe 2>/dev/null || missing="$$missing libc6-dev-arm64-cross"; \
-	test -z "$$missing" && exit 0; \
+	test -z "$$(echo $$missing)" && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; \
 	else echo "for the tests install:$$missing"; exit 1; fi
