@@ -186,11 +186,7 @@ func (i *Inspector) Close() {
 
 // Current reports whether the name still leads to this region: a node puts a
 // fresh one there when a program has gone.
-func (i *Inspector) Current() bool {
-	path, err := posixshm.Path(i.name)
-	var st unix.Stat_t
-	return err == nil && unix.Stat(path, &st) == nil && st.Dev == i.st.Dev && st.Ino == i.st.Ino
-}
+func (i *Inspector) Current() bool { return posixshm.LeadsTo(i.name, &i.st) }
 
 // looks is how often a snapshot is tried to be taken while nothing moves.
 const looks = 3

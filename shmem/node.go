@@ -142,7 +142,11 @@ func (n *Node) makeRegion(own *unix.Stat_t) error {
 	m.Stuck = func() { n.tell(MutexStuck, m.programPid()) }
 	if err = m.build(c, uintptr(size)); err == nil {
 		if m.hold, err = liveness.Take(fd, liveness.NodeByte); err == nil {
-			err = takeName(path, n.name, own)
+			if own != nil {
+				err = posixshm.Publish(path, n.name, own)
+			} else {
+				err = liveness.TakeName(path, n.name, madeByUs)
+			}
 		}
 	}
 	if err != nil {
@@ -197,65 +201,7 @@ func (m *mapping) build(c *Config, size uintptr) (err error) {
 	return nil
 }
 
-// takeName puts the finished object at path under the name. One that a dead node
-// left is replaced, a living node's is not.
-func takeName(path, name string, own *unix.Stat_t) error {
-	if own != nil {
-		return posixshm.Publish(path, name, own)
-	}
-	for range 100 {
-		err := posixshm.Publish(path, name, nil)
-		if err != unix.EEXIST {
-			return err
-		}
-		fd, err := posixshm.Open(name)
-		if err == unix.ENOENT {
-			continue
-		}
-		if err == unix.EACCES { // another user's, or a symbolic link
-			return err
-		}
-		if err != nil {
-			return unix.EEXIST
-		}
-		err = replaceStale(fd, path, name)
-		unix.Close(fd)
-		if err == nil || err != unix.ENOENT {
-			return err
-		}
-	}
-	return unix.EEXIST
-}
-
-// replaceStale puts the object at path in the place of the one that fd is open
-// on, if that is a dead node's.
-func replaceStale(fd int, path, name string) error {
-	hold, st, err := holdStale(fd)
-	if err != nil {
-		return unix.EEXIST
-	}
-	defer hold.Release()
-	return posixshm.Publish(path, name, &st)
-}
-
-// holdStale takes the dead node's lock on the object that fd is open on, which
-// keeps others from replacing or removing it meanwhile. It fails if the node lives.
-func holdStale(fd int) (hold *liveness.Hold, st unix.Stat_t, err error) {
-	if hold, err = liveness.Take(fd, liveness.NodeByte); err != nil {
-		return nil, st, err
-	}
-	if st, err = posixshm.Stat(fd); err == nil && !madeByUs(fd, st) { // a node built with the original holds no lock, but maps its region
-		if n, _ := liveness.MappedBy(st.Dev, st.Ino); n > 0 {
-			err = unix.EEXIST
-		}
-	}
-	if err != nil {
-		hold.Release()
-		return nil, st, err
-	}
-	return hold, st, nil
-}
-
+// madeByUs reports whether a node of ours made the region.
 func madeByUs(fd int, st unix.Stat_t) bool {
 	m := &mapping{fd: fd, st: st}
 	if st.Size == 0 || m.mapAndAttach(false) != nil {

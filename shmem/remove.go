@@ -5,6 +5,7 @@ package shmem
 import (
 	"fmt"
 
+	"github.com/villas-ext/villas-ext/internal/liveness"
 	"github.com/villas-ext/villas-ext/internal/posixshm"
 	"golang.org/x/sys/unix"
 )
@@ -27,7 +28,7 @@ func Remove(name string, force bool) error {
 			return err
 		}
 		i.Close()
-		hold, _, err := holdStale(fd)
+		hold, _, err := liveness.HoldStale(fd, madeByUs)
 		if err != nil {
 			return fmt.Errorf("remove region %q: %w (its node lives: stop it, or use force)", name, ErrNameTaken)
 		}

@@ -80,6 +80,11 @@ func link(path, name string) error {
 
 var count atomic.Uint32
 
+// temporary is a path that nobody else uses.
+func temporary() string {
+	return fmt.Sprintf("%s.villas-ext.%d.%d.%x", dir, os.Getpid(), count.Add(1), time.Now().UnixNano())
+}
+
 // Publish gives the object at path the name. It fails with EEXIST if the name is
 // taken, but for the object that replace identifies.
 func Publish(path, name string, replace *unix.Stat_t) error {
@@ -100,7 +105,7 @@ func Publish(path, name string, replace *unix.Stat_t) error {
 	case int(now.Uid) != os.Geteuid():
 		return unix.EACCES
 	}
-	somewhere := fmt.Sprintf("%s.villas-ext.%d.%d.%x", dir, os.Getpid(), count.Add(1), time.Now().UnixNano())
+	somewhere := temporary()
 	if err := link(path, somewhere); err != nil {
 		return err
 	}
@@ -117,14 +122,34 @@ func Unlink(name string, st *unix.Stat_t) error {
 	if err != nil {
 		return err
 	}
-	var now unix.Stat_t
-	if err := unix.Lstat(path, &now); err != nil {
-		return err
-	}
-	if now.Dev != st.Dev || now.Ino != st.Ino {
-		return unix.EEXIST
+	if !LeadsTo(name, st) {
+		return unix.ENOENT
 	}
 	return unix.Unlink(path)
+}
+
+// PutAside takes the name away, and gives it back if keep says so then: who comes
+// meanwhile finds nothing.
+func PutAside(name string, keep func() bool) error {
+	path, err := Path(name)
+	if err != nil {
+		return err
+	}
+	aside := temporary()
+	if err := unix.Rename(path, aside); err != nil {
+		return err
+	}
+	if keep() {
+		unix.Link(aside, path) // unless somebody else has the name by now
+	}
+	return unix.Unlink(aside)
+}
+
+// LeadsTo reports whether the name leads to the object of st.
+func LeadsTo(name string, st *unix.Stat_t) bool {
+	path, err := Path(name)
+	var now unix.Stat_t
+	return err == nil && unix.Lstat(path, &now) == nil && now.Dev == st.Dev && now.Ino == st.Ino
 }
 
 // Map maps size bytes of fd, touched once so that no page faults later, and
@@ -152,4 +177,11 @@ func Stat(fd int) (st unix.Stat_t, err error) {
 		err = unix.EPROTO
 	}
 	return st, err
+}
+
+// Exists reports whether something has the name.
+func Exists(name string) bool {
+	path, err := Path(name)
+	var st unix.Stat_t
+	return err == nil && unix.Lstat(path, &st) == nil
 }
