@@ -159,7 +159,7 @@ func Attach(r *shmem.Region, base, size uintptr) int32 {
 //go:norace
 func signs(base uintptr) int {
 	n, mode := 0, word.Load32(base+offMode)
-	if word.Load32(base+offState) == layout.StateInitialized {
+	if state := word.Load32(base + offState); state == layout.StateInitialized || state == layout.StateStopped {
 		n++
 	}
 	if word.Load32(base+offPoolState) == layout.StateInitialized {

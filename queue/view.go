@@ -75,7 +75,7 @@ func (v *View) Addr() uintptr { return v.base }
 
 // Attach reads the geometry of the queue at address q once and checks that the
 // structure and its cells lie inside the size bytes from start. It returns
-// false, and v is not usable, if they do not, if the queue is not initialised,
+// false, and v is not usable, if they do not, if the queue was never initialised,
 // or if its number of cells is not a power of two from 2 up.
 //
 //go:nosplit
@@ -86,7 +86,8 @@ func (v *View) Attach(f *Fields, q, start, size uintptr) bool {
 	}
 	mask, off := word.Load64(q+f.Mask), word.Load64(q+f.BufferOff)
 	cells := q + uintptr(off)
-	if word.Load32(q+f.State) != layout.StateInitialized || mask == 0 || mask&(mask+1) != 0 {
+	state := word.Load32(q + f.State)
+	if state != layout.StateInitialized && state != layout.StateStopped || mask == 0 || mask&(mask+1) != 0 {
 		return false
 	}
 	if mask >= uint64(size)/uint64(cellSize) || cells&7 != 0 {

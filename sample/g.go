@@ -35,24 +35,36 @@ const (
 //go:norace
 func CapacityG(size uint64) uint32 { return uint32((size - uint64(HeadSizeG)) / layout.ValueSizeG) }
 
-// AllocG takes up to n samples from p, each with one reference, its capacity set,
-// no values, no flags and no signals, stores their addresses at address dst and
-// returns how many.
+// AllocManyG is [AllocMany] for layout G: no values, no flags and no signals.
 //
 //go:nosplit
 //go:norace
-func AllocG(p *pool.View, dst uintptr, n uint64) uint64 {
-	capacity, got := CapacityG(p.Size()), p.GetMany(dst, n)
+func AllocManyG(p *pool.View, dst uintptr, n uint64) uint64 {
+	got := p.GetMany(dst, n)
 	for i := uint64(0); i < got; i++ {
-		s := uintptr(word.Get64(dst + uintptr(i)*8))
-		word.Set32(s+offLengthG, 0)
-		word.Set32(s+offCapacityG, capacity)
-		word.Set32(s+offFlagsG, 0)
-		word.Set32(s+OffRefcntG, 1)
-		word.Set64(s+offPoolOffG, uint64(p.Addr()-s))
-		SealG(s)
+		initializeG(p, uintptr(word.Get64(dst+uintptr(i)*8)))
 	}
 	return got
+}
+
+// AllocG is [Alloc] for layout G.
+func AllocG(p *pool.View, dst []Sample) int {
+	got := take(p, dst)
+	for _, s := range dst[:got] {
+		initializeG(p, s.addr)
+	}
+	return got
+}
+
+//go:nosplit
+//go:norace
+func initializeG(p *pool.View, s uintptr) {
+	word.Set32(s+offLengthG, 0)
+	word.Set32(s+offCapacityG, CapacityG(p.Size()))
+	word.Set32(s+offFlagsG, 0)
+	word.Set32(s+OffRefcntG, 1)
+	word.Set64(s+offPoolOffG, uint64(p.Addr()-s))
+	SealG(s)
 }
 
 // SealG makes the sample at address s fit to be sent: a pointer where a

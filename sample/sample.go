@@ -47,22 +47,27 @@ func (s Sample) Pool() *pool.View { return s.pool }
 // down to 0, when the pool runs out. Each has one reference, length 0, all its
 // values floats. It never blocks.
 func Alloc(p *pool.View, dst []Sample) int {
+	got, capacity := take(p, dst), capacityOf(p.Size())
+	for _, s := range dst[:got] {
+		Init(p.Addr(), s.addr, capacity)
+		word.Set32(s.addr+offLength, 0)
+	}
+	return got
+}
+
+// take fetches free blocks.
+func take(p *pool.View, dst []Sample) (done int) {
 	bringHome()
-	capacity, done := capacityOf(p.Size()), 0
 	for done < len(dst) {
 		pos, got := p.Claim(uint64(len(dst) - done))
 		if got == 0 {
 			break
 		}
 		for end := pos + got; pos != end; pos++ {
-			addr := p.Block(pos)
-			if addr == 0 {
-				continue
+			if addr := p.Block(pos); addr != 0 {
+				dst[done] = Sample{addr, p}
+				done++
 			}
-			Init(p.Addr(), addr, capacity)
-			word.Set32(addr+offLength, 0)
-			dst[done] = Sample{addr, p}
-			done++
 		}
 	}
 	return done

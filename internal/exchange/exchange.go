@@ -223,6 +223,9 @@ func (s *Side) Alloc(smps []sample.Sample) int {
 		return 0
 	}
 	defer l.Leave()
+	if l.TX.G {
+		return sample.AllocG(l.TX.Pool, smps)
+	}
 	return sample.Alloc(l.TX.Pool, smps)
 }
 

@@ -20,7 +20,8 @@ var point, left uint32
 // time.
 func init() {
 	name, count, _ := strings.Cut(os.Getenv("VILLAS_EXT_FAULT"), ":")
-	for p, n := range []string{Push: "push", Pull: "pull"} {
+	for p, n := range []string{Push: "push", Pull: "pull", Semaphores: "semaphores", Object: "object",
+		Posted: "posted", Received: "received", Mapped: "mapped", Unlinked: "unlinked"} {
 		if name == n && n != "" {
 			c, _ := strconv.ParseUint(count, 10, 31)
 			left = uint32(c)

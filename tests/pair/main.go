@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Command pair plays the roles of tests/c/pair/standin.c through the Go API; what
+// they are and which settings there are is told there; also timeout (milliseconds),
+// vector, nolegacy=1, and again=1: open again when the other side dies.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/villas-ext/villas-ext/pair"
+)
+
+var settings = map[string]int{"ql": 256, "sl": 8, "count": 1000, "window": 64, "timeout": 30000, "vector": 16, "nolegacy": 0, "again": 0}
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	o := pair.Options{Polling: true}
+	for _, a := range args[3:] {
+		name, value, _ := strings.Cut(a, "=")
+		if _, ok := settings[name]; ok {
+			settings[name], _ = strconv.Atoi(value)
+		} else if name == "mode" {
+			o.Polling = value != "pthread"
+		} else {
+			return fmt.Errorf("unknown setting %s", a)
+		}
+	}
+	o.QueueLen, o.SampleLen, o.NoLegacy = settings["ql"], settings["sl"], settings["nolegacy"] != 0
+	for {
+		err := play(args[0], args[1], args[2], o)
+		if settings["again"] == 0 || !errors.Is(err, pair.ErrPeerDied) {
+			return err
+		}
+		fmt.Println("the other side died")
+	}
+}
+
+func play(role, own, other string, o pair.Options) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(settings["timeout"])*time.Millisecond)
+	defer cancel()
+	p, err := pair.Open(ctx, own, other, o)
+	if err != nil {
+		return err
+	}
+	defer p.Close()
+	roles := map[string]func(context.Context, *pair.Pair) error{"echo": echo, "send": send, "source": source, "sink": sink}
+	return roles[role](context.Background(), p)
+}
+
+func fill(s pair.Sample, i int) {
+	s.SetSequence(uint64(i))
+	s.SetLen(settings["sl"])
+	s.SetOrigin(time.Unix(1700000000+int64(i/1000), int64(i)*7919%1000000000))
+	s.SetReceived(time.Unix(1700000000+int64(i/1000), 222222222))
+	for j := range s.Len() {
+		switch j % 4 {
+		case 0:
+			s.Floats()[j] = 1.5*float64(i) + float64(j)
+		case 1:
+			s.Ints()[j] = -7000000000*int64(i+1) + int64(j)
+		case 2:
+			s.SetBool(j, (i+j)&1 != 0)
+		case 3:
+			s.SetComplex(j, complex(float32(i%1000)+0.5, float32(j)-float32(i%77)))
+		}
+	}
+}
+
+func right(s pair.Sample, i int) bool {
+	ok := s.Sequence() == uint64(i) && s.Len() == settings["sl"] && s.Flags()&0x1b == 0x1b &&
+		s.Origin().Equal(time.Unix(1700000000+int64(i/1000), int64(i)*7919%1000000000)) &&
+		s.Received().Equal(time.Unix(1700000000+int64(i/1000), 222222222))
+	for j := 0; ok && j < s.Len(); j++ {
+		switch j % 4 {
+		case 0:
+			ok = s.Floats()[j] == 1.5*float64(i)+float64(j)
+		case 1:
+			ok = s.Ints()[j] == -7000000000*int64(i+1)+int64(j)
+		case 2:
+			ok = s.Bool(j) == ((i+j)&1 != 0)
+		case 3:
+			ok = s.Complex(j) == complex(float32(i%1000)+0.5, float32(j)-float32(i%77))
+		}
+	}
+	return ok
+}
+
+// read waits no longer than the open did.
+func read(ctx context.Context, p *pair.Pair, smps []pair.Sample) (int, error) {
+	p.SetReadDeadline(time.Now().Add(time.Duration(settings["timeout"]) * time.Millisecond))
+	return p.ReadContext(ctx, smps)
+}
+
+func alloc(p *pair.Pair, smps []pair.Sample) {
+	for have := 0; have < len(smps); {
+		n := p.Alloc(smps[have:])
+		if have += n; n == 0 {
+			time.Sleep(50 * time.Microsecond)
+		}
+	}
+}
+
+func echo(ctx context.Context, p *pair.Pair) error {
+	smps, back := make([]pair.Sample, settings["vector"]), make([]pair.Sample, settings["vector"])
+	total := 0
+	for {
+		n, err := read(ctx, p, smps)
+		if err == io.EOF {
+			fmt.Printf("echoed %d free %d of %d\n", total, p.Pool().Free(), settings["ql"])
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("after %d: %w", total, err)
+		}
+		alloc(p, back[:n])
+		for i, s := range smps[:n] {
+			back[i].CopyFrom(s)
+		}
+		pair.PutAll(smps[:n])
+		done, err := p.WriteContext(ctx, back[:n])
+		pair.PutAll(back[done:n])
+		if total += n; err != nil && err != io.EOF {
+			return err
+		}
+	}
+}
+
+func send(ctx context.Context, p *pair.Pair) error {
+	smps, count := make([]pair.Sample, settings["vector"]), settings["count"]
+	sent, got, bad := 0, 0, 0
+	for got < count {
+		for sent < count && sent-got < settings["window"] {
+			n := p.Alloc(smps[:min(len(smps), count-sent, settings["window"]-sent+got)])
+			for i, s := range smps[:n] {
+				fill(s, sent+i)
+			}
+			done, err := p.Write(smps[:n])
+			if err != nil {
+				return fmt.Errorf("sent %d: %w", sent, err)
+			}
+			pair.PutAll(smps[done:n])
+			if sent += done; done == 0 {
+				break
+			}
+		}
+		n, err := read(ctx, p, smps)
+		if err != nil {
+			return fmt.Errorf("sent %d received %d: %w", sent, got, err)
+		}
+		for i, s := range smps[:n] {
+			if !right(s, got+i) {
+				bad++
+			}
+		}
+		pair.PutAll(smps[:n])
+		got += n
+	}
+	fmt.Printf("sent %d received %d bad %d free %d of %d\n", sent, got, bad, p.Pool().Free(), settings["ql"])
+	if bad != 0 {
+		return errors.New("wrong samples")
+	}
+	return nil
+}
+
+func source(ctx context.Context, p *pair.Pair) error {
+	var s [1]pair.Sample
+	for i := range settings["count"] {
+		alloc(p, s[:])
+		fill(s[0], i)
+		if _, err := p.WriteContext(ctx, s[:]); err != nil {
+			return err
+		}
+	}
+	fmt.Printf("sent %d\n", settings["count"])
+	return nil
+}
+
+func sink(ctx context.Context, p *pair.Pair) error {
+	got, bad := 0, 0
+	for s, err := range p.Samples(ctx) {
+		if err != nil {
+			return err
+		}
+		if !right(s, got) {
+			bad++
+		}
+		got++
+	}
+	fmt.Printf("received %d bad %d\n", got, bad)
+	if bad != 0 {
+		return errors.New("wrong samples")
+	}
+	return nil
+}
