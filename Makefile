@@ -70,8 +70,8 @@ STORM_ROUNDS ?= 2000
 storm: all $(CHECKED)  ## kill either side STORM_ROUNDS times in all 16 settings; prints how long it took to notice
 	VILLAS_EXT_LIMIT=4h STORM_ROUNDS=$(STORM_ROUNDS) $(LONG) Survivor
 
-HOSTILE_MUTATIONS ?= 100000000
-hostile: all $(CHECKED)  ## change HOSTILE_MUTATIONS words of a live region under the calls of its other side, in 8 settings
+HOSTILE_MUTATIONS ?= 12500000
+hostile: all $(CHECKED)  ## change HOSTILE_MUTATIONS words of a live region under the calls of its other side, in each of 8 settings
 	VILLAS_EXT_LIMIT=4h HOSTILE_MUTATIONS=$(HOSTILE_MUTATIONS) $(LONG) WhateverThePeerWrites
 
 CHURN_ROUNDS ?= 100000

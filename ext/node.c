@@ -566,6 +566,10 @@ VX_EXPORT int shmem_node_close(struct shmem_node *node)
 	}
 	pthread_mutex_lock(&node->lock);	/* an accept under way ends first */
 	vx_drive_out(m);
+	for (int i = 0; i < GENERATIONS && owner; i++) {
+		while (atomic_load(&node->calls[i]))
+			vx_sleep(1000000);
+	}
 	if (owner) {
 		stop_waker(node);
 		vx_open_barrier(m->barrier);	/* a program on its way in sees the end */

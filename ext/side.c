@@ -190,6 +190,8 @@ void vx_drive_out(struct vx_mapping *m)
 		vx_wake(p, &m->out, VX_WAKE | VX_BROADCAST);
 		vx_futex_wait(&p->callers, callers, vx_now() + 1000000);
 	}
+	while (atomic_load(&p->inside))	/* a write that wakes the other side; the guard gets it out */
+		vx_sleep(1000000);
 	vx_taken_over(&p->callers);
 }
 

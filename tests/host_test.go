@@ -34,6 +34,11 @@ func TestTheLibraryIsAQuietGuest(t *testing.T) {
 	})
 }
 
+func TestAStoppedPeerHoldsNobodyForEver(t *testing.T) {
+	legacy := compile(t, "gcc", "legacy/legacy.c", "-Wl,--as-needed")
+	run(t, nil, compile(t, "gcc", "host/stopped_peer.c"), legacy)
+}
+
 func TestDlopenWorksAtAnyTimeFromAnyThread(t *testing.T) {
 	bin := compile(t, "gcc", "host/dlopen.c", "-Wl,--as-needed")
 	for _, when := range []string{"lazy", "now"} {
