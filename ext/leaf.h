@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "leaves.h"
 #include "party.h"
@@ -47,6 +48,7 @@ struct vx_mapping {
 	int owner;			/* process that opened; a forked child must not act for it */
 	_Atomic int met;		/* at the barrier */
 	_Atomic int peer;		/* process id of a peer without a lock; 0: never seen */
+	struct stat peer_program;	/* what it runs, and with it the children it forks */
 	int command, command_pid;	/* what the node's user started, and a descriptor of it; -1: none */
 	_Atomic int told_attached, told;	/* that the other side has come, and gone */
 	int accepted;			/* the program, by an accept, or not to be */

@@ -94,7 +94,7 @@ static int take_name(const char *path, const char *name, const struct stat *own)
 		int other;
 		bool stale = hold && !fstat(fd, &st);
 		if (stale)	/* a reference-built node holds no lock, but maps its region */
-			stale = vx_is_ours(fd, (size_t) st.st_size) || !vx_mapped_by_others(st.st_dev, st.st_ino, &other);
+			stale = vx_is_ours(fd, (size_t) st.st_size) || !vx_mapped_by_others(st.st_dev, st.st_ino, NULL, &other);
 		if (stale)
 			err = vx_object_publish(path, name, &st);
 		vx_unhold(hold);

@@ -238,20 +238,42 @@ bool vx_maps(int pid, dev_t device, ino_t inode)
 	return found;
 }
 
-int vx_mapped_by_others(dev_t device, ino_t inode, int *first)
+int vx_program_of(long pid, struct stat *program)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%ld/exe", pid);
+	return stat(path, program);
+}
+
+static bool runs(long pid, const struct stat *program)
+{
+	struct stat its;
+
+	return !vx_program_of(pid, &its) && its.st_dev == program->st_dev && its.st_ino == program->st_ino;
+}
+
+int vx_mapped_by_others(dev_t device, ino_t inode, const struct stat *program, int *first)
 {
 	struct dirent *entry;
+	struct stat own;
 	int state, found = 0;
+	bool foreign = vx_program_of(getpid(), &own) != 0;	/* the first is no child of ours, as far as can be told */
 
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);	/* reading files is a cancellation point */
 	DIR *proc = opendir("/proc");
-	while (proc && found < 2 && (entry = readdir(proc))) {
+	while (proc && (found < 2 || !foreign) && (entry = readdir(proc))) {
 		char *end;
 		long pid = strtol(entry->d_name, &end, 10);
 		if (*end || pid <= 0 || pid == getpid())
 			continue;
-		if (maps(pid, device, inode) && !found++)
+		if ((program && !runs(pid, program)) || !maps(pid, device, inode))
+			continue;
+		bool other = !runs(pid, &own);
+		if (!found++ || (other && !foreign)) {
 			*first = (int) pid;
+			foreign |= other;
+		}
 	}
 	if (proc)
 		closedir(proc);

@@ -45,7 +45,12 @@ VX_HIDDEN bool vx_is_ours(int fd, size_t size);
 /* Whether the process pid maps the object of the inode; false also where that cannot be seen. */
 VX_HIDDEN bool vx_maps(int pid, dev_t device, ino_t inode);
 
-/* How many other processes map it, none, one, or two and more, and the first: 0 also where that cannot be seen. */
-VX_HIDDEN int vx_mapped_by_others(dev_t device, ino_t inode, int *first);
+/* The program that a process runs: 0, or -1 where that cannot be seen. Unlike maps it can be asked for without waiting
+ * for the process's memory, which takes seconds where that has no CPU. */
+VX_HIDDEN int vx_program_of(long pid, struct stat *program);
+
+/* How many other processes map it, none, one, or two and more, and the first, rather one that runs another program than
+ * this one, which a forked child does: 0 also where that cannot be seen. With program set only those that run it are looked into. */
+VX_HIDDEN int vx_mapped_by_others(dev_t device, ino_t inode, const struct stat *program, int *first);
 
 #endif

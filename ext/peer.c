@@ -29,15 +29,15 @@ static bool command_ended(struct vx_mapping *m)
 
 int vx_peer_seen(struct vx_mapping *m)
 {
-	int first, n = vx_mapped_by_others((dev_t) m->device, (ino_t) m->inode, &first);
+	int first, n = vx_mapped_by_others((dev_t) m->device, (ino_t) m->inode, NULL, &first);
 
-	if (n)
+	if (n && !vx_program_of(first, &m->peer_program))
 		atomic_store(&m->peer, first);
 	return n;
 }
 
-/* A peer without a lock lives as long as some process maps the object. The one that was last seen to is asked first:
- * all of them are hundreds of files. One that was never seen, since it is another user's or in another container, can
+/* A peer without a lock lives as long as some process maps the object. The one that was last seen to is asked first; when
+ * it is gone, a child that it forked may still do, which runs the same program, since exec would unmap. One that was never seen, since it is another user's or in another container, can
  * only be judged by the end of the command. */
 static bool legacy_peer_lives(struct vx_mapping *m)
 {
@@ -49,7 +49,15 @@ static bool legacy_peer_lives(struct vx_mapping *m)
 		return false;
 	if (!peer && atomic_load(&m->met))
 		return true;
-	return vx_peer_seen(m) || !peer;
+	if (!peer) {
+		vx_peer_seen(m);
+		return true;
+	}
+	int child;
+	if (!vx_mapped_by_others((dev_t) m->device, (ino_t) m->inode, &m->peer_program, &child))
+		return false;
+	atomic_store(&m->peer, child);
+	return true;
 }
 
 bool vx_peer_lives(struct vx_mapping *m)

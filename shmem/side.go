@@ -39,8 +39,9 @@ type mapping struct {
 	link     exchange.Link
 	in, out  exchange.Direction
 
-	met          atomic.Bool  // at the barrier
-	peer         atomic.Int32 // process id of a peer without a lock; 0: never seen
+	met          atomic.Bool                      // at the barrier
+	peer         atomic.Int32                     // process id of a peer without a lock; 0: never seen
+	program      atomic.Pointer[liveness.Program] // what it runs
 	told         sync.Once
 	toldAttached atomic.Bool
 	accepted     bool             // by Accept, or not to be
@@ -96,8 +97,9 @@ func (m *mapping) peerLives() bool {
 }
 
 // legacyPeerLives: a peer without a lock lives as long as some process maps the
-// object. The one that was last seen to is asked first: all of them are hundreds
-// of files. One that was never seen, since it is another user's or in another
+// object. The one that was last seen to is asked first; when it is gone, a child
+// that it forked may still do, which runs the same program, since exec would
+// unmap. One that was never seen, since it is another user's or in another
 // container, can only be judged by [Node.ProgramEnded].
 func (m *mapping) legacyPeerLives() bool {
 	peer := int(m.peer.Load())
@@ -107,7 +109,15 @@ func (m *mapping) legacyPeerLives() bool {
 	if peer == 0 && m.met.Load() {
 		return true
 	}
-	return m.peerSeen() > 0 || peer == 0
+	if peer == 0 {
+		m.peerSeen()
+		return true
+	}
+	child := liveness.MappedByProgram(*m.program.Load(), m.st.Dev, m.st.Ino)
+	if child != 0 {
+		m.peer.Store(int32(child))
+	}
+	return child != 0
 }
 
 // peerSeen returns how many processes are seen to map the region: none, one, or
@@ -115,6 +125,8 @@ func (m *mapping) legacyPeerLives() bool {
 func (m *mapping) peerSeen() int {
 	n, pid := liveness.MappedBy(m.st.Dev, m.st.Ino)
 	if n > 0 {
+		program := liveness.ProgramOf(pid)
+		m.program.Store(&program)
 		m.peer.Store(int32(pid))
 	}
 	return n

@@ -81,17 +81,50 @@ func mapsObject(pid int, dev, ino uint64) (bool, error) {
 	return bytes.Contains(maps, fmt.Appendf(nil, " %02x:%02x %d ", unix.Major(dev), unix.Minor(dev), ino)), err
 }
 
-// MappedBy returns how many other processes map the object of this device and
-// inode, none, one, or two and more, and the id of the first; 0 also where that
-// cannot be seen.
-func MappedBy(dev, ino uint64) (n, first int) {
+// A Program is what a process runs: the device and inode of its file.
+type Program struct{ dev, ino uint64 }
+
+// ProgramOf returns what the process pid runs; the zero Program where that cannot
+// be seen. Unlike its maps it can be asked for without waiting for the process's
+// memory, which takes seconds where that has no CPU.
+func ProgramOf(pid int) Program {
+	var st unix.Stat_t
+	if unix.Stat(fmt.Sprintf("/proc/%d/exe", pid), &st) != nil {
+		return Program{}
+	}
+	return Program{st.Dev, st.Ino}
+}
+
+// MappedByProgram returns the id of another process that runs p and maps the
+// object, 0 if none is seen.
+func MappedByProgram(p Program, dev, ino uint64) int {
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
-		if pid, err := strconv.Atoi(e.Name()); err == nil && n < 2 && pid != os.Getpid() && Maps(pid, dev, ino) {
-			if n++; n == 1 {
-				first = pid
-			}
+		pid, err := strconv.Atoi(e.Name())
+		if err == nil && pid != os.Getpid() && ProgramOf(pid) == p && Maps(pid, dev, ino) {
+			return pid
 		}
+	}
+	return 0
+}
+
+// MappedBy returns how many other processes map the object of this device and
+// inode, none, one, or two and more, and the id of the first, rather of one that
+// runs another program than this, which a forked child does; 0 also where that
+// cannot be seen.
+func MappedBy(dev, ino uint64) (n, first int) {
+	own, foreign := ProgramOf(os.Getpid()), false
+	entries, _ := os.ReadDir("/proc")
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil || pid == os.Getpid() || n >= 2 && foreign || !Maps(pid, dev, ino) {
+			continue
+		}
+		other := ProgramOf(pid) != own
+		if n == 0 || other && !foreign {
+			first = pid
+		}
+		n, foreign = n+1, foreign || other
 	}
 	return n, first
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/villas-ext/villas-ext/pool"
 	"github.com/villas-ext/villas-ext/sample"
 	"github.com/villas-ext/villas-ext/shmem"
+	"github.com/villas-ext/villas-ext/tests/stall"
 )
 
 const (
@@ -33,9 +34,9 @@ var (
 )
 
 func timed(call func()) {
-	start := time.Now()
+	start, stalled := time.Now(), stall.Total()
 	call()
-	calls, longest = calls+1, max(longest, time.Since(start))
+	calls, longest = calls+1, max(longest, time.Since(start)-(stall.Total()-stalled))
 }
 
 type side interface {
@@ -101,6 +102,7 @@ func main() {
 	name, polling, attached := os.Args[3], os.Args[4] == "1", 0
 	over := make(chan os.Signal, 1)
 	signal.Notify(over, syscall.SIGTERM)
+	stall.Start()
 	var node *shmem.Node
 	if os.Args[2] == "node" {
 		var err error

@@ -21,6 +21,7 @@ import (
 	"github.com/villas-ext/villas-ext/pool"
 	"github.com/villas-ext/villas-ext/sample"
 	"github.com/villas-ext/villas-ext/shmem"
+	"github.com/villas-ext/villas-ext/tests/stall"
 )
 
 // bound is the stated bound for noticing a death; a test gives up after twenty
@@ -136,6 +137,8 @@ func execute(argv []string, faults string, died chan<- time.Time) {
 func survive(asNode bool, name string, polling bool, rounds int, faults string, argv []string) error {
 	var node *shmem.Node
 	var noticed []time.Duration
+	longest := time.Duration(0) // less what the machine took
+	stall.Start()
 	if asNode {
 		var err error
 		if node, err = shmem.Create(name, shmem.Config{QueueLen: 64, SampleLen: 4, Polling: polling}); err != nil {
@@ -172,11 +175,14 @@ func survive(asNode bool, name string, polling bool, rounds int, faults string, 
 			time.Sleep(time.Millisecond)
 		}
 		if s != nil {
+			stalled := stall.Total()
 			if err := traffic(s); err != nil {
 				return fmt.Errorf("round %d: %w", round, err)
 			}
 			now := time.Now()
-			noticed = append(noticed, max(0, now.Sub(<-died)))
+			took := max(0, now.Sub(<-died))
+			noticed = append(noticed, took)
+			longest = max(longest, took-(stall.Total()-stalled))
 		} else {
 			<-died
 		}
@@ -191,10 +197,10 @@ func survive(asNode bool, name string, polling bool, rounds int, faults string, 
 	}
 	slices.Sort(noticed)
 	ms := func(i int) float64 { return noticed[i].Seconds() * 1e3 }
-	fmt.Printf("%d rounds, met %d times, death noticed: p50 %.1f ms, p99 %.1f ms, max %.1f ms\n", rounds, len(noticed),
-		ms(len(noticed)/2), ms(len(noticed)*99/100), ms(len(noticed)-1))
-	if worst := noticed[len(noticed)-1]; worst > giveUp {
-		return fmt.Errorf("a death was noticed after %v", worst)
+	fmt.Printf("%d rounds, met %d times, death noticed: p50 %.1f ms, p99 %.1f ms, max %.1f ms (%.1f ms without the time that this process got no CPU)\n",
+		rounds, len(noticed), ms(len(noticed)/2), ms(len(noticed)*99/100), ms(len(noticed)-1), longest.Seconds()*1e3)
+	if longest > giveUp {
+		return fmt.Errorf("a death was noticed after %v", longest)
 	}
 	if node == nil {
 		return mapped(0)

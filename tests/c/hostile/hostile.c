@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "../host/host.h"
+#include "../host/stall.h"
 
 #define QUEUELEN 16
 #define SAMPLELEN 6
@@ -188,18 +189,10 @@ static void on_term(int sig)
 static double longest;
 static long calls;
 
-static double now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double) t.tv_sec * 1e3 + (double) t.tv_nsec * 1e-6;
-}
-
 #define TIMED(call) do { \
-	double before = now_ms(); \
+	double before = now_ms() - atomic_load(&stalled); \
 	call; \
-	double took = now_ms() - before; \
+	double took = now_ms() - atomic_load(&stalled) - before; \
 	if (took > longest) \
 		longest = took; \
 	calls++; \
@@ -269,6 +262,7 @@ static int target(int as_node, const char *name, int polling)
 
 	CHECK(!as_node || node);
 	signal(SIGTERM, on_term);
+	start_beat();
 	while (!over) {
 		struct shmem_shared *shm = NULL;
 		if (node) {
