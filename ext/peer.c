@@ -31,8 +31,9 @@ int vx_peer_seen(struct vx_mapping *m)
 {
 	int first, n = vx_mapped_by_others((dev_t) m->device, (ino_t) m->inode, NULL, &first);
 
-	if (n && !vx_program_of(first, &m->peer_program))
-		atomic_store(&m->peer, first);
+	if (!n || vx_program_of(first, &m->peer_program))
+		return 0;	/* nobody, or gone in the meantime */
+	atomic_store(&m->peer, first);
 	return n;
 }
 

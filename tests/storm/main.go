@@ -182,6 +182,7 @@ func survive(asNode bool, name string, polling bool, rounds int, faults string, 
 			now := time.Now()
 			took := max(0, now.Sub(<-died))
 			noticed = append(noticed, took)
+			time.Sleep(20 * time.Millisecond) // the beat comes late, too
 			longest = max(longest, took-(stall.Total()-stalled))
 		} else {
 			<-died

@@ -63,6 +63,7 @@ int main(void)
 	int threads = look(&before);
 	printf("%d threads of the library\n", threads);
 	CHECK(threads >= 1 && threads <= 8);
+	time_t begun = time(NULL);
 	nanosleep(&second, NULL);
 	for (int i = 0; i < 1000000; i++) {
 		CHECK(sample_alloc(&pool, &s, 1) == 1);
@@ -70,6 +71,6 @@ int main(void)
 	}
 	CHECK(look(&after) == threads);
 	printf("%llu wake-ups in a second and a million calls\n", after - before);
-	CHECK(after - before <= 1);
+	CHECK(after - before <= (unsigned long long) (time(NULL) - begun));	/* longer on a machine without a CPU to spare */
 	return 0;
 }

@@ -214,6 +214,7 @@ static int survive(int as_node, const char *name, int polling, int rounds, const
 		if (here) {
 			double took = now > dead ? now - dead : 0;
 			noticed[met++] = took;
+			usleep(20000);	/* the beat comes late, too */
 			took -= atomic_load(&stalled) - stalled_before;
 			longest = took > longest ? took : longest;
 		}
