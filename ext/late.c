@@ -5,25 +5,15 @@
 
 #define _GNU_SOURCE
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <string.h>
 
 #include "leaf.h"
 #include "put.h"
 
-/* What a leaf's negative result becomes in C: -1 and errno. Beyond the errno values lie minus the address of a sample
- * whose last reference is gone while its place in the pool's queue is not there yet, and, far away, results of calls
- * that also found something in the stash. */
 int vx_fail(long result)
 {
-	if (result < VX_STASHED / 2) {
-		vx_leaf_sample_bring_home();
-		return (int) (result - VX_STASHED);
-	}
-	if (result < -4095) {
-		vx_release((struct sample *) -result);
-		return 0;
-	}
 	errno = (int) -result;
 	return -1;
 }
@@ -40,6 +30,31 @@ void vx_release(struct sample *s)
 	}
 }
 
+/* What the stubs go to with a negative result that is more than an errno value. */
+
+VX_HIDDEN int vx_else_queue_push(long result, struct queue *q, void *p)
+{
+	if (result == VX_ELSEWHERE)
+		result = vx_leaf_queue_push_many(q, &p, 1);
+	return result < 0 ? vx_fail(result) : (int) result;
+}
+
+VX_HIDDEN int vx_else_sample_alloc(long result, struct pool *p, struct sample **s, int n)
+{
+	if (result > VX_STASHED(0) + INT_MAX)
+		return vx_fail(result);
+	vx_leaf_sample_bring_home();
+	return (int) (result - VX_STASHED(0));
+}
+
+VX_HIDDEN int vx_else_sample_put(long result, struct sample *s)
+{
+	if (result != VX_LATE)
+		return vx_else_sample_alloc(result, NULL, NULL, 0);
+	vx_release(s);
+	return 0;
+}
+
 static int result(long r)
 {
 	return r < 0 ? vx_fail(r) : (int) r;
@@ -51,7 +66,7 @@ LATE int vx_late_queue_push(struct queue *q, void *p)
 {
 	vx_need_leaves();
 	vx_handed_over(p);
-	return result(vx_leaf_queue_push(q, p));
+	return vx_else_queue_push(vx_leaf_queue_push(q, p), q, p);
 }
 
 LATE int vx_late_queue_pull(struct queue *q, void **p)
@@ -90,7 +105,7 @@ LATE int vx_late_sample_alloc(struct pool *p, struct sample **s, int n)
 {
 	vx_need_leaves();
 	long r = vx_leaf_sample_alloc(p, s, n);
-	int got = result(r);
+	int got = r < 0 ? vx_else_sample_alloc(r, p, s, n) : (int) r;
 	for (int i = 0; i < got; i++)
 		vx_taken_over(s[i]);
 	return got;
@@ -107,7 +122,8 @@ LATE int vx_late_sample_put(struct sample *s)
 	vx_need_leaves();
 	if (s)
 		vx_handed_over(s);
-	return result(vx_leaf_sample_put(s));
+	long r = vx_leaf_sample_put(s);
+	return r < 0 ? vx_else_sample_put(r, s) : (int) r;
 }
 
 LATE int vx_late_sample_get_many(struct sample **s, int n)

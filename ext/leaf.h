@@ -28,7 +28,7 @@
 #define VX_ATTACHED 2
 #define VX_RETIRED 3
 
-/* A region this process has mapped. Private memory; found by any address inside the region (region_find). */
+/* A region this process has mapped. Private memory; found by any address inside the region (vx_find). */
 struct vx_mapping {
 	char *base;
 	size_t size;
@@ -37,6 +37,7 @@ struct vx_mapping {
 	pthread_barrier_t *barrier;
 	_Atomic uint32_t *state;	/* attach word, a futex; NULL in a region of the reference */
 	void *pool;			/* struct pool in the region */
+	int values;			/* that a block of it has room for */
 	int node;			/* this process is the node here */
 
 	/* The C side's own. */
@@ -61,7 +62,12 @@ static inline struct vx_mapping *vx_mapping_of(struct vx_party *p)
 	return (struct vx_mapping *) ((char *) p - offsetof(struct vx_mapping, party));
 }
 
-/* leaf prototypes. Unless noted: negative results are negated errno values. */
+/* Leaf prototypes. Unless noted: negative results are negated errno values. Below those lie results that leave something
+ * to do for C; n is a result that is not negative. */
+#define VX_LATE (-4096L)		/* a sample without references, whose place in the pool's queue is not there yet */
+#define VX_ELSEWHERE (-4097L)		/* nothing is done */
+#define VX_STASHED(n) ((n) - (1L << 62))	/* n, and the stash is not empty */
+
 struct pool;
 struct queue;
 struct sample;
@@ -69,15 +75,15 @@ struct shmem_blocks;
 struct shmem_shared;
 
 #define VX_DECLARE(type, name, ...) VX_HIDDEN type vx_leaf_##name(__VA_ARGS__)
-VX_DECLARE(long, queue_push, struct queue *q, void *p);
+VX_DECLARE(long, queue_push, struct queue *q, void *p);	/* or VX_ELSEWHERE */
 VX_DECLARE(long, queue_pull, struct queue *q, void **p);
 VX_DECLARE(long, queue_push_many, struct queue *q, void **p, size_t n);
 VX_DECLARE(long, queue_pull_many, struct queue *q, void **p, size_t n);
 VX_DECLARE(size_t, queue_available, struct queue *q);
 VX_DECLARE(long, queue_empty, struct queue *q);
-VX_DECLARE(long, sample_alloc, struct pool *p, struct sample **s, int n);
+VX_DECLARE(long, sample_alloc, struct pool *p, struct sample **s, int n);	/* or VX_STASHED */
 VX_DECLARE(long, sample_get, struct sample *s);
-VX_DECLARE(long, sample_put, struct sample *s);	/* minus the address: dropped, but not yet released */
+VX_DECLARE(long, sample_put, struct sample *s);	/* or VX_STASHED, VX_LATE */
 VX_DECLARE(long, sample_get_many, struct sample **s, int n);
 VX_DECLARE(long, sample_set_data_format, struct sample *s, int i, int format);
 VX_DECLARE(long, sample_get_data_format, struct sample *s, int i);
@@ -97,9 +103,6 @@ VX_DECLARE(long, sample_stash, struct sample *s);	/* 1 kept for a later release,
 VX_DECLARE(long, sample_stash_rest, struct vx_batch *b, int whatever);
 VX_DECLARE(void, sample_bring_home, void);	/* release what is in the stash, as far as possible */
 
-/* A result of sample_alloc and sample_put plus this: the stash is not empty. */
-#define VX_STASHED (-(1L << 62))
-VX_DECLARE(long, sample_copy, struct sample *dst, struct sample *src);	/* bytes of values to copy */
 
 VX_DECLARE(size_t, queue_cells, size_t n);	/* 0: impossible */
 VX_DECLARE(void, queue_init, struct queue *q, void *cells, size_t n, void *mem);
@@ -113,7 +116,6 @@ VX_DECLARE(long, managed_free, void *base, void *p);	/* 1 or 0 */
 VX_DECLARE(long, region_format, void *base, size_t size, int queuelen, int samplelen, int polling, uint32_t pid);
 VX_DECLARE(long, region_attach, void *base, size_t size, struct vx_mapping **m);
 VX_DECLARE(void, region_detach, struct vx_mapping *m);
-VX_DECLARE(struct vx_mapping *, region_find, const void *p);
 VX_DECLARE(long, region_enter, struct vx_mapping *m, uint32_t pid);
 VX_DECLARE(long, region_entered, struct vx_mapping *m);	/* 1 or 0 */
 VX_DECLARE(long, region_enter_legacy, struct vx_mapping *m);	/* 1 or 0 */
@@ -128,6 +130,12 @@ VX_DECLARE(long, region_retire, struct vx_mapping *m);	/* the attach word that w
 #define VX_BROADCAST (1L << 41)
 VX_DECLARE(long, channel_read, struct vx_mapping *m, struct vx_channel *c, struct sample **s, unsigned n);
 VX_DECLARE(long, channel_write, struct vx_mapping *m, struct vx_channel *c, struct sample **s, unsigned n);
+
+/* The same on the region of shm, by the program; VX_ELSEWHERE where C must look, wait or report. The write's flags come
+ * with a minus. */
+VX_DECLARE(long, shmem_shared_read, struct shmem_shared *shm, struct sample **s, unsigned n);
+VX_DECLARE(long, shmem_shared_write, struct shmem_shared *shm, struct sample **s, unsigned n);
+
 VX_DECLARE(long, channel_empty, struct vx_channel *c);	/* nothing to pull right now */
 VX_DECLARE(long, channel_claimed, struct vx_channel *c);	/* the next cell is claimed and not yet published */
 VX_DECLARE(long, channel_skip, struct vx_channel *c);	/* 1: stepped over such a cell */
@@ -140,6 +148,31 @@ static inline void vx_need_leaves(void)
 {
 	if (VX_UNLIKELY(!atomic_load_explicit(&vx_started, memory_order_acquire)))
 		vx_wait_started();
+}
+
+/* The table of mapped regions, see records.go: a span is the number of a region's first page, and below VX_SPAN_BITS the
+ * number of its pages. */
+#define VX_PAGE_BITS 12
+#define VX_SPAN_BITS 29
+struct vx_records {
+	_Atomic uint64_t *spans;
+	_Atomic uint32_t *used;		/* of the spans */
+	char *records;
+	size_t size;			/* of a record */
+};
+VX_HIDDEN extern struct vx_records vx_records;	/* all zero until the leaves can be called: there is no region then */
+
+/* The mapping that p lies in, or NULL: what find in records.go is for leaves. */
+static inline struct vx_mapping *vx_find(const void *p)
+{
+	uint32_t used = vx_records.used ? atomic_load_explicit(vx_records.used, memory_order_acquire) : 0;
+
+	for (uint32_t i = 0; i < used; i++) {
+		uint64_t span = atomic_load_explicit(&vx_records.spans[i], memory_order_acquire);
+		if (((uintptr_t) p >> VX_PAGE_BITS) - (span >> VX_SPAN_BITS) < (span & ((1ul << VX_SPAN_BITS) - 1)))
+			return (struct vx_mapping *) (vx_records.records + i * vx_records.size);
+	}
+	return NULL;
 }
 
 /* late.c: what vx_fail makes of a leaf's negative result: errno and -1 */

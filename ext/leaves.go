@@ -88,11 +88,12 @@ func init() {
 	table[C.VX_INDEX_sample_stash] = entry(sampleStash)
 	table[C.VX_INDEX_sample_stash_rest] = entry(sampleStashRest)
 	table[C.VX_INDEX_sample_bring_home] = entry(sampleBringHome)
-	table[C.VX_INDEX_sample_copy] = entry(sampleCopy)
 	table[C.VX_INDEX_sample_set_data_format] = entry(sampleSetDataFormat)
 	table[C.VX_INDEX_sample_get_data_format] = entry(sampleGetDataFormat)
 	table[C.VX_INDEX_shmem_total_size] = entry(shmemTotalSize)
 	table[C.VX_INDEX_shmem_shared_blocks] = entry(shmemSharedBlocks)
+	table[C.VX_INDEX_shmem_shared_read] = entry(shmemSharedRead)
+	table[C.VX_INDEX_shmem_shared_write] = entry(shmemSharedWrite)
 	table[C.VX_INDEX_pool_init] = entry(poolInit)
 	table[C.VX_INDEX_pool_destroy] = entry(poolDestroy)
 	table[C.VX_INDEX_pool_note_held] = entry(poolNoteHeld)
@@ -103,7 +104,6 @@ func init() {
 	table[C.VX_INDEX_region_format] = entry(regionFormat)
 	table[C.VX_INDEX_region_attach] = entry(regionAttach)
 	table[C.VX_INDEX_region_detach] = entry(regionDetach)
-	table[C.VX_INDEX_region_find] = entry(regionFind)
 	table[C.VX_INDEX_region_enter] = entry(regionEnter)
 	table[C.VX_INDEX_region_entered] = entry(regionEntered)
 	table[C.VX_INDEX_region_enter_legacy] = entry(regionEnterLegacy)
@@ -114,6 +114,10 @@ func init() {
 	table[C.VX_INDEX_channel_empty] = entry(channelEmpty)
 	table[C.VX_INDEX_channel_claimed] = entry(channelClaimed)
 	table[C.VX_INDEX_channel_skip] = entry(channelSkip)
+	C.vx_records = C.struct_vx_records{
+		spans: (*C.uint64_t)(&spans[0]), used: (*C.uint32_t)(&spansUsed),
+		records: (*C.char)(unsafe.Pointer(&records)), size: C.size_t(unsafe.Sizeof(records[0])),
+	}
 	C.vx_hand_over(&table[0], C.VX_LEAF_COUNT)
 }
 
@@ -141,22 +145,16 @@ func queuePush(q, p uintptr) int64 {
 			return einval
 		}
 		if r.region.Pool.Held() != 0 {
-			return pushNoted(r, at, p)
+			return C.VX_ELSEWHERE // what is held is noted: as of many
 		}
 		v = *at
 	}
-	cell, pos := v.ClaimOne(queue.Tail)
-	if cell == 0 {
+	cell, pos, ok := v.ClaimOne(queue.Tail)
+	if !ok {
 		return 0
 	}
 	v.Fill(cell, pos, p)
 	return 1
-}
-
-//go:nosplit
-//go:norace
-func pushNoted(r *record, v *queue.View, p uintptr) int64 {
-	return int64(r.region.Push(v, addr(&p), 1))
 }
 
 //go:nosplit
@@ -176,8 +174,8 @@ func queuePull(q, dst uintptr) int64 {
 		}
 		v = *at
 	}
-	cell, pos := v.ClaimOne(queue.Head)
-	if cell == 0 {
+	cell, pos, ok := v.ClaimOne(queue.Head)
+	if !ok {
 		return 0
 	}
 	p := v.Empty(cell, pos)
@@ -194,26 +192,32 @@ func queuePushMany(q, ps uintptr, n uint64) int64 {
 	if q == 0 || ps == 0 {
 		return einval
 	}
+	if n == 1 {
+		if done := queuePush(q, uintptr(word.Get64(ps))); done != C.VX_ELSEWHERE {
+			return done
+		}
+	}
 	r := find(q)
 	if r == nil {
 		own := queue.Own(q)
 		return int64(own.PushMany(ps, n))
 	}
 	v := r.queue(q)
-	if v == nil {
+	if v == nil || !r.region.Owns(ps, n) {
 		return einval
 	}
-	for i := uint64(0); i < n; i++ {
-		if !r.region.Pool.Contains(uintptr(word.Get64(ps + uintptr(i)*8))) {
-			return einval
-		}
+	if r.region.Pool.Held() != 0 {
+		return int64(r.region.Push(v, ps, n))
 	}
-	return int64(r.region.Push(v, ps, n))
+	return int64(v.PushMany(ps, n))
 }
 
 //go:nosplit
 //go:norace
 func queuePullMany(q, dst uintptr, n uint64) int64 {
+	if n == 1 {
+		return queuePull(q, dst)
+	}
 	if q == 0 || dst == 0 {
 		return einval
 	}
@@ -321,8 +325,8 @@ func sampleAlloc(p, dst uintptr, n int32) int64 {
 		sample.InitMany(p, dst, got, capacity)
 		return mindStash(int64(got))
 	}
-	cell, pos := free.ClaimOne(queue.Head)
-	if cell == 0 {
+	cell, pos, ok := free.ClaimOne(queue.Head)
+	if !ok {
 		return mindStash(0)
 	}
 	s := free.Empty(cell, pos)
@@ -374,9 +378,9 @@ func samplePut(s uintptr) int64 {
 	if r != nil && r.region.Pool.Held() != 0 {
 		r.region.Pool.Unhold(s)
 	}
-	cell, pos := free.ClaimOne(queue.Tail)
-	if cell == 0 {
-		return -int64(s)
+	cell, pos, ok := free.ClaimOne(queue.Tail)
+	if !ok {
+		return C.VX_LATE
 	}
 	free.Fill(cell, pos, s)
 	return mindStash(0)
@@ -476,30 +480,6 @@ func sameHome(p *pool.View, s uintptr) bool {
 	return s != 0 && find(s) == nil && sample.PoolAddr(s) == p.Addr()
 }
 
-// sampleCopy copies all but the values and returns how many bytes of those
-// there are to copy.
-//
-//go:nosplit
-//go:norace
-func sampleCopy(dst, src uintptr) int64 {
-	if dst == 0 || src == 0 {
-		return einval
-	}
-	return int64(sample.CopyHead(dst, src, blockSizeOf(dst), blockSizeOf(src)))
-}
-
-// blockSizeOf is the size of the block that the sample at address s stands in,
-// 0 in the caller's own memory.
-//
-//go:nosplit
-//go:norace
-func blockSizeOf(s uintptr) uint64 {
-	if r := find(s); r != nil {
-		return r.region.Pool.Size()
-	}
-	return 0
-}
-
 //go:nosplit
 //go:norace
 func sampleSetDataFormat(s uintptr, i, format int32) int64 {
@@ -567,7 +547,10 @@ func poolDestroy(p, mem, buffer uintptr) uint64 {
 
 //go:nosplit
 //go:norace
-func poolNoteHeld(m, held uintptr) { at(m).region.Pool.NoteHeld(held) }
+func poolNoteHeld(m, held uintptr) {
+	at(m).region.Pool.NoteHeld(held)
+	at(m).plain = false
+}
 
 //go:nosplit
 //go:norace
@@ -637,10 +620,12 @@ func regionAttach(base, size, mapping uintptr) int64 {
 	word.Set64(c+unsafe.Offsetof(r.c.barrier), uint64(r.region.Barrier))
 	word.Set64(c+unsafe.Offsetof(r.c.state), uint64(r.region.State))
 	word.Set64(c+unsafe.Offsetof(r.c.pool), uint64(r.region.Pool.Addr()))
+	word.Set32(c+unsafe.Offsetof(r.c.values), uint32(sample.CapacityOf(r.region.Pool.Size())))
 	party := c + unsafe.Offsetof(r.c.party)
 	if r.region.Polling {
 		word.Set32(party+unsafe.Offsetof(r.c.party.polling), 1)
 	}
+	r.plain = !r.region.Legacy
 	if r.region.Legacy {
 		word.Set32(party+unsafe.Offsetof(r.c.party.legacy), 1)
 	}
@@ -677,16 +662,6 @@ func regionDetach(m uintptr) {
 	}
 	word.Forbid(start)
 	word.Forbid(r.region.Pool.Held())
-}
-
-//go:nosplit
-//go:norace
-func regionFind(p uintptr) uintptr {
-	r := find(p)
-	if r == nil {
-		return 0
-	}
-	return addr(&r.c)
 }
 
 //go:nosplit
@@ -746,6 +721,84 @@ func channelWrite(m, c, ss uintptr, n uint32) int64 {
 		return done | C.VX_WAKE
 	}
 	return done
+}
+
+// shmemSharedRead and shmemSharedWrite are for what a program does most: to read
+// or write a sample that is there, or that there is room for, and, in polling
+// mode, to find nothing. C sees to all else.
+
+//go:nosplit
+//go:norace
+func shmemSharedRead(shm, dst uintptr, n uint32) int64 {
+	r := find(shm)
+	if r == nil || dst == 0 {
+		return C.VX_ELSEWHERE
+	}
+	if n != 1 {
+		if r.region.Out.Readable() {
+			return C.VX_ELSEWHERE
+		}
+		return r.readNothing()
+	}
+	cell, pos, ok := r.region.Out.ClaimOne(queue.Head)
+	if !ok {
+		return r.readNothing()
+	}
+	s := r.region.Out.Empty(cell, pos)
+	if !r.region.Pool.Hold(s) {
+		return ebadmsg
+	}
+	sample.Receive(&r.region.Pool, s)
+	word.Set64(dst, uint64(s))
+	return 1
+}
+
+// readNothing counts empty looks in polling mode: C looks after the other side
+// every so often. The count is only about right when many threads poll.
+//
+//go:nosplit
+//go:norace
+func (r *record) readNothing() int64 {
+	looks := word.Get32(addr(&r.looks)) + 1
+	word.Set32(addr(&r.looks), looks)
+	if !r.region.Polling || looks%256 == 0 || r.region.Out.HasStopped() || r.dead() != 0 {
+		return C.VX_ELSEWHERE
+	}
+	return 0
+}
+
+// dead is not 0 once the other side is known to have died.
+//
+//go:nosplit
+//go:norace
+func (r *record) dead() uint32 {
+	return word.Load32(addr(&r.c) + unsafe.Offsetof(r.c.party) + unsafe.Offsetof(r.c.party.dead))
+}
+
+//go:nosplit
+//go:norace
+func shmemSharedWrite(shm, ss uintptr, n uint32) int64 {
+	r := find(shm)
+	if r == nil || ss == 0 || n != 1 || !r.plain || word.Load32(r.region.Out.Stopped)|r.dead() != 0 {
+		return C.VX_ELSEWHERE
+	}
+	s := uintptr(word.Get64(ss))
+	if !r.region.Pool.Contains(s) {
+		return einval
+	}
+	cell, pos, ok := r.region.In.ClaimOne(queue.Tail)
+	if !ok {
+		return C.VX_ELSEWHERE
+	}
+	if r.region.Polling {
+		r.region.In.Fill(cell, pos, s)
+		return 1
+	}
+	r.region.In.FillFenced(cell, pos, s)
+	if r.region.In.TakeFlagDown() {
+		return -(1 | C.VX_WAKE)
+	}
+	return 1
 }
 
 //go:nosplit

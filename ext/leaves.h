@@ -3,29 +3,31 @@
 /* The list of leaves: Go functions that C calls without the Go runtime. The stubs (stubs_*.S), their
  * prototypes (leaf.h) and the hand-over table (leaves.go) all come from this one list.
  *
- * PUBLIC(name, kind): the exported function is the stub itself. kind is INT where a negative result is a negated
- * errno value, to be turned into -1 and errno, and RAW where the result goes to the caller as it is.
+ * PUBLIC(name, kind): the exported function is the stub itself. kind is RAW where the result goes to the caller as it is,
+ * INT where a negative one is a negated errno value, to be turned into -1 and errno, and ELSE_n where a negative one and
+ * the first n arguments go to vx_else_<name>, which has the last word.
  * LEAF(name): for the C in this folder only, as vx_leaf_<name>. Every PUBLIC one has such a stub, too. */
 #define VX_LEAVES(PUBLIC, LEAF) \
-	PUBLIC(queue_push, INT) \
+	PUBLIC(queue_push, ELSE_2) \
 	PUBLIC(queue_pull, INT) \
 	PUBLIC(queue_push_many, INT) \
 	PUBLIC(queue_pull_many, INT) \
 	PUBLIC(queue_available, RAW) \
-	PUBLIC(sample_alloc, INT) \
+	PUBLIC(sample_alloc, ELSE_0) \
 	PUBLIC(sample_get, INT) \
-	PUBLIC(sample_put, INT) \
+	PUBLIC(sample_put, ELSE_1) \
 	PUBLIC(sample_get_many, INT) \
 	PUBLIC(sample_set_data_format, INT) \
 	PUBLIC(sample_get_data_format, INT) \
 	PUBLIC(shmem_total_size, RAW) \
 	PUBLIC(shmem_shared_blocks, INT) \
+	PUBLIC(shmem_shared_read, ELSE_3) \
+	PUBLIC(shmem_shared_write, ELSE_3) \
 	LEAF(sample_release_many) \
 	LEAF(sample_release) \
 	LEAF(sample_stash) \
 	LEAF(sample_stash_rest) \
 	LEAF(sample_bring_home) \
-	LEAF(sample_copy) \
 	LEAF(queue_cells) \
 	LEAF(queue_init) \
 	LEAF(queue_destroy) \
@@ -40,7 +42,6 @@
 	LEAF(region_format) \
 	LEAF(region_attach) \
 	LEAF(region_detach) \
-	LEAF(region_find) \
 	LEAF(region_enter) \
 	LEAF(region_entered) \
 	LEAF(region_enter_legacy) \

@@ -111,7 +111,7 @@ VX_EXPORT struct memtype *memtype_managed_init(void *ptr, size_t len)
 static bool in_region(const void *p)
 {
 	vx_need_leaves();
-	return vx_leaf_region_find(p) != NULL;
+	return vx_find(p) != NULL;
 }
 
 VX_EXPORT void *memory_alloc_aligned(struct memtype *m, size_t len, size_t alignment)

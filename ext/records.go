@@ -22,6 +22,8 @@ type record struct {
 	c      C.struct_vx_mapping // what C sees; first, so that both have one address
 	region shmem.Region
 	taken  uint32 // 1 while the record is in use or being made
+	looks  uint32 // that found nothing, about
+	plain  bool   // writes need neither notes of what is held nor the pthread objects
 }
 
 const maxRecords = 1024
@@ -42,8 +44,8 @@ var (
 )
 
 const (
-	pageBits = 12
-	spanBits = 64 - (47 - pageBits) // what a first page below 2^47 leaves
+	pageBits = C.VX_PAGE_BITS
+	spanBits = C.VX_SPAN_BITS // what a first page below 2^47 leaves: 64 - (47 - pageBits)
 	maxSpan  = (1<<spanBits - 1) << pageBits
 )
 
@@ -51,18 +53,19 @@ const (
 //go:norace
 func addr[T any](p *T) uintptr { return uintptr(unsafe.Pointer(p)) }
 
-// find returns the record of the region that p lies in, or nil.
+// find returns the record of the region that p lies in, or nil. Most programs have
+// one region, which it finds before it looks how many there are.
 //
 //go:nosplit
 //go:norace
 func find(p uintptr) *record {
-	n := uintptr(spansUsed)
-	for i := uintptr(0); i < n; i++ {
-		if inSpan(p, word.Load64(addr(&spans)+i*8)) {
-			return (*record)(word.At(addr(&records) + i*unsafe.Sizeof(record{})))
+	i := uintptr(0)
+	for !inSpan(p, word.Load64(addr(&spans)+i*8)) {
+		if i++; i >= uintptr(spansUsed) {
+			return nil
 		}
 	}
-	return nil
+	return (*record)(word.At(addr(&records) + i*unsafe.Sizeof(record{})))
 }
 
 //go:nosplit

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* The calls on samples that are more than one leaf: copies (memcpy is C's) and releases of many. */
+/* The calls on many samples that are more than one leaf. */
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -32,14 +32,36 @@ static int release_all(struct sample **smps, int cnt, int whatever)
 	return (int) batch.released;
 }
 
+/* The values that the sample has room for: what its block allows where that is known, else what it says itself. */
+static int room(const struct sample *s, const struct vx_mapping *m)
+{
+	return s->capacity < 0 ? 0 : m && s->capacity > m->values ? m->values : s->capacity;
+}
+
+static int copied(const struct sample *dst, const struct vx_mapping *to, const struct sample *src, const struct vx_mapping *from)
+{
+	int length = src->length < 0 ? 0 : src->length, most = room(src, from), fits = room(dst, to);
+
+	length = length < most ? length : most;
+	return length < fits ? length : fits;
+}
+
+/* All but references, capacity and pool. This is C's: memcpy knows the machine, and a leaf to clamp the length would be
+ * half of what a copy of 64 values costs. In a region it is the private record of it that counts. */
 VX_EXPORT int sample_copy(struct sample *dst, struct sample *src)
 {
-	vx_need_leaves();
-	long bytes = vx_leaf_sample_copy(dst, src);
-	if (VX_UNLIKELY(bytes < 0))
-		return vx_fail(bytes);
-	if (dst != src)
-		memcpy((char *) dst + SAMPLE_LEN(0), (const char *) src + SAMPLE_LEN(0), (size_t) bytes);
+	if (VX_UNLIKELY(!dst || !src))
+		return vx_fail(-EINVAL);
+	if (VX_UNLIKELY(dst == src))
+		return 0;
+	const struct vx_mapping *m = vx_find(dst);
+	int length = src->length < dst->capacity ? src->length : dst->capacity;
+	if (VX_UNLIKELY(!m || (size_t) ((char *) src - m->base) >= m->size || (unsigned) length > (unsigned) m->values))
+		length = copied(dst, m, src, vx_find(src));
+	dst->sequence = src->sequence;
+	dst->length = length;
+	memcpy(&dst->source, &src->source, SAMPLE_LEN(0) - offsetof(struct sample, source));
+	memcpy(dst->data, src->data, SAMPLE_DATA_LEN((size_t) length));
 	return 0;
 }
 
@@ -58,6 +80,8 @@ VX_EXPORT int sample_put_many(struct sample **smps, int cnt)
 {
 	if (VX_UNLIKELY(!smps || cnt < 0))
 		return vx_fail(-EINVAL);
+	if (cnt == 1)
+		return smps[0] && sample_put(smps[0]) == 0;
 	return release_all(smps, cnt, 0);
 }
 

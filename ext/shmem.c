@@ -204,7 +204,7 @@ static struct vx_mapping *mapping(struct shmem_shared *shm)
 
 	if (VX_LIKELY(shm != NULL)) {
 		vx_need_leaves();
-		m = vx_leaf_region_find(shm);
+		m = vx_find(shm);
 	}
 	if (VX_UNLIKELY(!m))
 		errno = EINVAL;
@@ -228,11 +228,18 @@ VX_EXPORT int shmem_shared_close(struct shmem_shared *shm, void *base)
 	return 0;
 }
 
-VX_EXPORT int shmem_shared_read(struct shmem_shared *shm, struct sample *smps[], unsigned cnt)
+/* shmem_shared_read and shmem_shared_write are leaves as long as there is something to read and room to write. */
+
+VX_HIDDEN int vx_late_shmem_shared_read(struct shmem_shared *shm, struct sample *smps[], unsigned cnt)
 {
 	struct vx_mapping *m = mapping(shm);
 
-	return VX_LIKELY(m != NULL) ? vx_read(m, &m->out, smps, cnt, VX_NEVER, true) : -1;
+	return m ? vx_read(m, &m->out, smps, cnt, VX_NEVER, true) : -1;
+}
+
+VX_HIDDEN int vx_else_shmem_shared_read(long result, struct shmem_shared *shm, struct sample *smps[], unsigned cnt)
+{
+	return result == VX_ELSEWHERE ? vx_late_shmem_shared_read(shm, smps, cnt) : vx_fail(result);
 }
 
 VX_EXPORT int shmem_shared_read_timeout(struct shmem_shared *shm, struct sample *smps[], unsigned cnt,
@@ -243,11 +250,22 @@ VX_EXPORT int shmem_shared_read_timeout(struct shmem_shared *shm, struct sample 
 	return m ? vx_read(m, &m->out, smps, cnt, vx_deadline(timeout), false) : -1;
 }
 
-VX_EXPORT int shmem_shared_write(struct shmem_shared *shm, struct sample *smps[], unsigned cnt)
+VX_HIDDEN int vx_late_shmem_shared_write(struct shmem_shared *shm, struct sample *smps[], unsigned cnt)
 {
 	struct vx_mapping *m = mapping(shm);
 
-	return VX_LIKELY(m != NULL) ? vx_write(m, &m->in, &m->out, smps, cnt, 0) : -1;
+	return m ? vx_write(m, &m->in, &m->out, smps, cnt, 0) : -1;
+}
+
+VX_HIDDEN int vx_else_shmem_shared_write(long result, struct shmem_shared *shm, struct sample *smps[], unsigned cnt)
+{
+	if (result == VX_ELSEWHERE)
+		return vx_late_shmem_shared_write(shm, smps, cnt);
+	if (result > -VX_WAKE)
+		return vx_fail(result);
+	struct vx_mapping *m = vx_find(shm);
+	vx_wake(&m->party, &m->in, -result);
+	return (int) (uint32_t) -result;
 }
 
 VX_EXPORT int shmem_shared_write_timeout(struct shmem_shared *shm, struct sample *smps[], unsigned cnt,

@@ -16,6 +16,7 @@
 
 VX_HIDDEN extern _Atomic uintptr_t vx_leaf_table[], vx_public_table[];
 
+struct vx_records vx_records;
 _Atomic int vx_started;			/* a futex: 1 once the leaves can be called */
 static _Atomic int constructed;		/* the loader has come to our constructors */
 static pid_t loader;			/* the thread that did */

@@ -60,7 +60,7 @@ func adjust(by uint32) {
 //go:norace
 func mindStash(n int64) int64 {
 	if word.Load32(addr(&stashed)) != 0 {
-		return n + C.VX_STASHED
+		return n - 1<<62 // VX_STASHED
 	}
 	return n
 }

@@ -4,6 +4,14 @@
 
 #include "leaves.h"
 
+/* Kinds of exported stubs, see leaves.h. */
+	.set RAW, 0
+	.set INT, 1
+	.set ELSE_0, 2
+	.set ELSE_1, 3
+	.set ELSE_2, 4
+	.set ELSE_3, 5
+
 	.text
 
 .macro BEGIN name

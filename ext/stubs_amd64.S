@@ -47,8 +47,18 @@
 	.cfi_restore %rbx
 .endm
 
-/* Call the Go function whose address is in r11. */
-.macro CALL_GO
+/* Call the Go function whose address is in r11 with three arguments, or with six. */
+.macro CALL_GO_3
+	SAVE
+	movq	%rdi, %rax
+	movq	%rsi, %rbx
+	movq	%rdx, %rcx
+	xorps	%xmm15, %xmm15
+	call	*%r11
+	RESTORE
+.endm
+
+.macro CALL_GO_6
 	SAVE
 	movq	%rdi, %rax
 	movq	%rsi, %rbx
@@ -68,13 +78,13 @@
 	.globl	vx_leaf_\name
 	BEGIN	vx_leaf_\name
 	movq	vx_slot_\name(%rip), %r11
-	CALL_GO
+	CALL_GO_6
 	ret
 	END	vx_leaf_\name
 .endm
 
-/* <name>, exported. Its slot stays NULL until the Go side has come up, and for good under the thread sanitizer:
- * then late.c takes the call. */
+/* <name>, exported; it has three arguments at most. Its slot stays NULL until the Go side has come up, and for good under
+ * the thread sanitizer: then late.c takes the call. */
 .macro PUBLIC_STUB name, kind
 	SLOT	vx_public_table, vx_public_slot_\name
 	.globl	\name
@@ -82,17 +92,64 @@
 	movq	vx_public_slot_\name(%rip), %r11
 	testq	%r11, %r11
 	je	vx_late_\name
-	CALL_GO
-	.ifc \kind, INT
+	.if \kind >= ELSE_0
+	KEEP	(\kind - ELSE_0)
+	.endif
+	CALL_GO_3
+	.if \kind != RAW
 	testq	%rax, %rax
 	js	1f
+	.endif
+	.if \kind > ELSE_0
+	.cfi_remember_state
+	addq	$8 * (\kind - ELSE_0), %rsp
+	.cfi_adjust_cfa_offset -8 * (\kind - ELSE_0)
+	.endif
 	ret
+	.if \kind > ELSE_0
+	.cfi_restore_state
+	.endif
+	.if \kind != RAW
 1:	movq	%rax, %rdi
+	.endif
+	.if \kind >= ELSE_0
+	GIVE	(\kind - ELSE_0)
+	jmp	vx_else_\name
+	.elseif \kind == INT
 	jmp	vx_fail
-	.else
-	ret
 	.endif
 	END	\name
+.endm
+
+/* Keep the first n arguments, and give them to C behind the result. */
+.macro KEEP n
+	.if \n >= 3
+	pushq	%rdx
+	.cfi_adjust_cfa_offset 8
+	.endif
+	.if \n >= 2
+	pushq	%rsi
+	.cfi_adjust_cfa_offset 8
+	.endif
+	.if \n >= 1
+	pushq	%rdi
+	.cfi_adjust_cfa_offset 8
+	.endif
+.endm
+
+.macro GIVE n
+	.if \n >= 1
+	popq	%rsi
+	.cfi_adjust_cfa_offset -8
+	.endif
+	.if \n >= 2
+	popq	%rdx
+	.cfi_adjust_cfa_offset -8
+	.endif
+	.if \n >= 3
+	popq	%rcx
+	.cfi_adjust_cfa_offset -8
+	.endif
 .endm
 
 #define LEAF(name) LEAF_STUB name ;

@@ -72,13 +72,27 @@
 	add	x16, x16, :lo12:vx_public_slot_\name
 	ldar	x16, [x16]
 	cbz	x16, 2f
+	.if \kind > ELSE_0
+	sub	sp, sp, #32
+	.cfi_adjust_cfa_offset 32
+	stp	x0, x1, [sp]
+	str	x2, [sp, #16]
+	.endif
 	CALL_GO
-	.ifc \kind, INT
+	.if \kind > ELSE_0
+	ldp	x1, x2, [sp]
+	ldr	x3, [sp, #16]
+	add	sp, sp, #32
+	.cfi_adjust_cfa_offset -32
+	.endif
+	.if \kind != RAW
 	tbnz	x0, #63, 1f
+	.endif
 	ret
+	.if \kind >= ELSE_0
+1:	b	vx_else_\name
+	.elseif \kind == INT
 1:	b	vx_fail
-	.else
-	ret
 	.endif
 2:	b	vx_late_\name
 	END	\name

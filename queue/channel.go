@@ -25,6 +25,15 @@ type Channel struct {
 //go:norace
 func (c *Channel) Wake() bool {
 	word.Fence()
+	return c.TakeFlagDown()
+}
+
+// TakeFlagDown is [Channel.Wake] without the barrier, for after a
+// [View.FillFenced].
+//
+//go:nosplit
+//go:norace
+func (c *Channel) TakeFlagDown() bool {
 	return word.Load32(c.Waiters) != 0 && word.Swap32(c.Waiters, 0) != 0
 }
 

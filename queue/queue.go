@@ -102,20 +102,20 @@ func (v View) Claim(end, n uint64) (pos, got uint64) {
 //
 //go:nosplit
 //go:norace
-func (v View) ClaimOne(end uint64) (cell uintptr, pos uint64) {
+func (v View) ClaimOne(end uint64) (cell uintptr, pos uint64, ok bool) {
 	counter := (*uint64)(word.At(v.counter(end)))
 	for range claimAttempts {
 		pos = atomic.LoadUint64(counter)
 		cell = v.cell(pos)
 		if atomic.LoadUint64((*uint64)(word.At(cell))) == pos+end {
 			if atomic.CompareAndSwapUint64(counter, pos, pos+1) {
-				return cell, pos
+				return cell, pos, true
 			}
 		} else if atomic.LoadUint64(counter) == pos {
 			break
 		}
 	}
-	return 0, pos
+	return 0, 0, false
 }
 
 // Fill puts the element at address p into the claimed cell of position pos.
@@ -126,6 +126,16 @@ func (v View) Fill(cell uintptr, pos uint64, p uintptr) {
 	fault.Here(fault.Push)
 	word.Set64(cell+offData, uint64(p-v.base))
 	word.StoreRelease64(cell, pos+Head)
+}
+
+// FillFenced is [View.Fill] and a full barrier.
+//
+//go:nosplit
+//go:norace
+func (v View) FillFenced(cell uintptr, pos uint64, p uintptr) {
+	fault.Here(fault.Push)
+	word.Set64(cell+offData, uint64(p-v.base))
+	word.Store64(cell, pos+Head)
 }
 
 // Empty fetches the address of the element in the claimed cell of position pos
@@ -174,8 +184,8 @@ func (v View) Take(pos uint64) uintptr { return v.Empty(v.cell(pos), pos) }
 //go:nosplit
 //go:norace
 func (v *View) Push(p uintptr) bool {
-	cell, pos := v.ClaimOne(Tail)
-	if cell == 0 {
+	cell, pos, ok := v.ClaimOne(Tail)
+	if !ok {
 		return false
 	}
 	v.Fill(cell, pos, p)
@@ -187,8 +197,8 @@ func (v *View) Push(p uintptr) bool {
 //go:nosplit
 //go:norace
 func (v *View) Pull() (uintptr, bool) {
-	cell, pos := v.ClaimOne(Head)
-	if cell == 0 {
+	cell, pos, ok := v.ClaimOne(Head)
+	if !ok {
 		return 0, false
 	}
 	return v.Empty(cell, pos), true

@@ -199,11 +199,9 @@ func CopyHead(dst, src uintptr, dstSize, srcSize uint64) uint64 {
 	n := min(Length(src, srcSize), Capacity(dst, dstSize))
 	word.Set32(dst+offSequence, word.Get32(src+offSequence))
 	word.Set32(dst+offLength, n)
-	word.Set64(dst+offSource, word.Get64(src+offSource))
-	for i := uintptr(0); i < unsafe.Sizeof(layout.Timespec{})*3; i += 8 {
-		word.Set64(dst+offOrigin+i, word.Get64(src+offOrigin+i))
+	for i := offSource; i < HeadSize; i += 8 { // source, timestamps, format
+		word.Set64(dst+i, word.Get64(src+i))
 	}
-	word.Set64(dst+offFormat, word.Get64(src+offFormat))
 	return uint64(n) * layout.ValueSize
 }
 

@@ -261,16 +261,29 @@ func (r *Region) Read(c *Channel, dst uintptr, n uint64) int64 {
 //go:nosplit
 //go:norace
 func (r *Region) Write(c *Channel, ss uintptr, n uint64) int64 {
-	for i := uint64(0); i < n; i++ {
-		s := uintptr(word.Get64(ss + uintptr(i)*8))
-		if !r.Pool.Contains(s) {
-			return faultInvalid
-		}
-		if r.G {
-			sample.SealG(s)
+	if !r.Owns(ss, n) {
+		return faultInvalid
+	}
+	if r.G {
+		for i := uint64(0); i < n; i++ {
+			sample.SealG(uintptr(word.Get64(ss + uintptr(i)*8)))
 		}
 	}
 	return int64(r.Push(&c.View, ss, n))
+}
+
+// Owns reports whether the n addresses that lie at address ss are all blocks of
+// this region's pool.
+//
+//go:nosplit
+//go:norace
+func (r *Region) Owns(ss uintptr, n uint64) bool {
+	for i := uint64(0); i < n; i++ {
+		if !r.Pool.Contains(uintptr(word.Get64(ss + uintptr(i)*8))) {
+			return false
+		}
+	}
+	return true
 }
 
 // Push hands up to n blocks, whose addresses lie at address ss, over to the queue

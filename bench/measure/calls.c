@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* What a call costs in an external program: one process has a region of each library mapped, and the libraries take
+/* What a call costs in an external program, which has one region of each library mapped at a time. The libraries take
  * turns, on one CPU. Prints a line a measurement: name, parameter, number of the library, ns an element.
  *
  *	calls LIBRARY...  */
@@ -15,7 +15,8 @@
 /* What a library works on. */
 struct bed {
 	struct library *l;
-	struct shmem_shared *polling, *signalled, *wide;	/* regions; wide: samples of 1024 values */
+	struct shmem_shared *shm;
+	void *base;
 	struct queue queue;					/* in the program's own memory */
 	struct pool pool;
 	struct sample *smps[MOST], *back[MOST];
@@ -27,7 +28,7 @@ typedef double body(struct bed *b, int n, int rounds);
 
 static double push_pull(struct bed *b, int n, int rounds)
 {
-	struct queue *q = &b->polling->out.q;
+	struct queue *q = &b->shm->out.q;
 	double start = now();
 
 	for (int i = 0; i < rounds * n; i++) {
@@ -40,7 +41,7 @@ static double push_pull(struct bed *b, int n, int rounds)
 
 static double push_pull_many(struct bed *b, int n, int rounds)
 {
-	struct queue *q = &b->polling->out.q;
+	struct queue *q = &b->shm->out.q;
 	double start = now();
 
 	for (int i = 0; i < rounds; i++) {
@@ -75,7 +76,7 @@ static double push_pull_many_own(struct bed *b, int n, int rounds)
 
 static double alloc_put(struct bed *b, int n, int rounds)
 {
-	struct pool *p = &b->polling->pool;
+	struct pool *p = &b->shm->pool;
 	double start = now();
 
 	for (int i = 0; i < rounds; i++) {
@@ -88,7 +89,7 @@ static double alloc_put(struct bed *b, int n, int rounds)
 
 static double alloc_put_many(struct bed *b, int n, int rounds)
 {
-	struct pool *p = &b->polling->pool;
+	struct pool *p = &b->shm->pool;
 	double start = now();
 
 	for (int i = 0; i < rounds; i++) {
@@ -114,7 +115,7 @@ static double get_put(struct bed *b, int n, int rounds)
 {
 	struct sample *s;
 
-	NEED(b->l->sample_alloc(&b->polling->pool, &s, 1) == 1);
+	NEED(b->l->sample_alloc(&b->shm->pool, &s, 1) == 1);
 	double start = now();
 	for (int i = 0; i < rounds * n; i++) {
 		b->l->sample_get(s);
@@ -130,7 +131,7 @@ static double copy(struct bed *b, int n, int rounds)
 {
 	struct sample *s[2];
 
-	NEED(b->l->sample_alloc(&b->wide->pool, s, 2) == 2);
+	NEED(b->l->sample_alloc(&b->shm->pool, s, 2) == 2);
 	s[0]->length = n;
 	double start = now();
 	for (int i = 0; i < rounds; i++)
@@ -143,7 +144,7 @@ static double copy(struct bed *b, int n, int rounds)
 /* What an external program does in each step. The node's part is done by this process, on the same mapping. */
 static double cycle(struct bed *b, int n, int rounds)
 {
-	struct shmem_shared *shm = b->polling;
+	struct shmem_shared *shm = b->shm;
 	double start = now();
 
 	for (int i = 0; i < rounds; i++) {
@@ -165,7 +166,7 @@ static double cycle(struct bed *b, int n, int rounds)
 static double signalled_write(struct bed *b, int n, int rounds)
 {
 	enum { ONCE = 256 };
-	struct shmem_shared *shm = b->signalled;
+	struct shmem_shared *shm = b->shm;
 	double took = 0;
 
 	for (int left = rounds * n; left > 0; left -= ONCE) {
@@ -183,41 +184,51 @@ static double signalled_write(struct bed *b, int n, int rounds)
 static const struct {
 	const char *name;
 	body *run;
+	int polling, samplelen;		/* of the region */
 	int n[6];
 } cases[] = {
-	{ "sample_alloc + sample_put", alloc_put, { 1, 4, 16, 64, 256 } },
-	{ "sample_alloc + sample_put_many", alloc_put_many, { 1, 4, 16, 64, 256 } },
-	{ "sample_get + sample_put", get_put, { 1 } },
-	{ "sample_copy, values", copy, { 4, 64, 1024 } },
-	{ "queue_push + queue_pull", push_pull, { 1 } },
-	{ "queue_push_many + queue_pull_many", push_pull_many, { 4, 16, 64, 256 } },
-	{ "read + process + write + put", cycle, { 1, 8, 64 } },
-	{ "signalled write, nobody sleeps", signalled_write, { 1, 64 } },
-	{ "own memory: sample_alloc + sample_put", alloc_put_own, { 1 } },
-	{ "own memory: queue_push + queue_pull", push_pull_own, { 1 } },
-	{ "own memory: queue_push_many + queue_pull_many", push_pull_many_own, { 64 } },
+	{ "sample_alloc + sample_put", alloc_put, 1, 4, { 1, 4, 16, 64, 256 } },
+	{ "sample_alloc + sample_put_many", alloc_put_many, 1, 4, { 1, 4, 16, 64, 256 } },
+	{ "sample_get + sample_put", get_put, 1, 4, { 1 } },
+	{ "sample_copy, values", copy, 1, 1024, { 4, 64, 1024 } },
+	{ "queue_push + queue_pull", push_pull, 1, 4, { 1 } },
+	{ "queue_push_many + queue_pull_many", push_pull_many, 1, 4, { 4, 16, 64, 256 } },
+	{ "read + process + write + put", cycle, 1, 4, { 1, 8, 64 } },
+	{ "signalled write, nobody sleeps", signalled_write, 0, 4, { 1, 64 } },
+	{ "own memory: sample_alloc + sample_put", alloc_put_own, 1, 4, { 1 } },
+	{ "own memory: queue_push + queue_pull", push_pull_own, 1, 4, { 1 } },
+	{ "own memory: queue_push_many + queue_pull_many", push_pull_many_own, 1, 4, { 64 } },
 };
 
-/* A child keeps the region's node and does nothing. */
-static struct shmem_shared *region(struct library *l, const char *what, int polling, int samplelen)
+/* Map a region of b's library, whose node a child keeps. */
+static pid_t enter(struct bed *b, int polling, int samplelen)
 {
 	static int count;
 	char name[64];
 
 	snprintf(name, sizeof(name), "/villas-bench-%d-%d", (int) getpid(), count++);
-	if (child() == 0) {
-		struct node n = node_make(library_open(l->path), name, polling, QUEUELEN, samplelen);
+	pid_t pid = child();
+	if (pid == 0) {
+		struct node n = node_make(library_open(b->l->path), name, polling, QUEUELEN, samplelen);
 		node_accept(&n);
 		shm_unlink(name);
 		pause();
 	}
-	(void) what;
-	return program_open(l, name, NULL);
+	b->shm = program_open(b->l, name, &b->base);
+	NEED(b->l->sample_alloc(&b->shm->pool, (struct sample **) b->elements, MOST) == MOST);
+	return pid;
+}
+
+static void leave(struct bed *b, pid_t node)
+{
+	NEED(!b->l->shmem_shared_close(b->shm, b->base));
+	NEED(!kill(node, SIGKILL) && waitpid(node, NULL, 0) == node);
 }
 
 int main(int argc, char *argv[])
 {
 	static struct bed beds[8];
+	pid_t nodes[8];
 	int libraries = argc - 1;
 
 	NEED(libraries >= 1 && libraries <= 8);
@@ -225,13 +236,11 @@ int main(int argc, char *argv[])
 	for (int i = 0; i < libraries; i++) {
 		struct bed *b = &beds[i];
 		struct library *l = b->l = library_open(argv[1 + i]);
-		b->polling = region(l, "polling", 1, 4);
-		b->signalled = region(l, "signalled", 0, 4);
-		b->wide = region(l, "wide", 1, 1024);
 		NEED(!l->queue_init(&b->queue, QUEUELEN, l->heap) && !l->pool_init(&b->pool, QUEUELEN, SAMPLE_LEN(4), l->heap));
-		NEED(l->sample_alloc(&b->polling->pool, (struct sample **) b->elements, MOST) == MOST);
 	}
 	for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
+		for (int i = 0; i < libraries; i++)
+			nodes[i] = enter(&beds[i], cases[c].polling, cases[c].samplelen);
 		for (const int *n = cases[c].n; *n; n++) {
 			double once = cases[c].run(&beds[0], *n, 256) / 256;
 			int rounds = (int) (TURN_NS / once) + 256;
@@ -242,6 +251,8 @@ int main(int argc, char *argv[])
 				}
 			}
 		}
+		for (int i = 0; i < libraries; i++)
+			leave(&beds[i], nodes[i]);
 	}
 	return 0;
 }
