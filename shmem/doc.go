@@ -29,6 +29,11 @@
 // the region, and glibc follows what it finds there: such a peer is trusted, or
 // refused (NoLegacy). Truncating the object of a live region ends in SIGBUS.
 //
+// # Looking
+//
+// [Inspect] and [Inspector] show what is in a region without taking part: no
+// sample is taken, nobody is woken, and the object is not mapped.
+//
 // # Forks
 //
 // A Go program that forks without exec must not use the region in the child.
