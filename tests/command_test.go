@@ -149,6 +149,7 @@ func TestARateIsKept(t *testing.T) {
 }
 
 func TestProgramsThatDoNotWorkAreReportedAndTheRegionIsRemoved(t *testing.T) {
+	t.Parallel() // it sleeps most of its time
 	for exec, want := range map[string]string{
 		execOf("/there/is/none"):         `exec: start "/there/is/none": .*no such file or directory`,
 		execOf("no-such-program"):        `exec: start "no-such-program": .*executable file not found in \$PATH`,
@@ -194,6 +195,7 @@ func until(t *testing.T, what string, holds func() bool) {
 }
 
 func TestAnInterruptAtAnyStageEndsWellAndLeavesNoRegion(t *testing.T) {
+	t.Parallel() // it sleeps most of its time
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		fifo := filepath.Join(t.TempDir(), "fifo")
 		if err := syscall.Mkfifo(fifo, 0o600); err != nil {
@@ -231,6 +233,7 @@ func TestAnInterruptAtAnyStageEndsWellAndLeavesNoRegion(t *testing.T) {
 }
 
 func TestAnInterruptEndsANodeWhoseOutputNobodyReads(t *testing.T) {
+	t.Parallel() // it sleeps most of its time
 	name := regionName(t)
 	read, write, err := os.Pipe()
 	if err != nil {
