@@ -55,6 +55,11 @@ VX_HIDDEN int vx_else_sample_put(long result, struct sample *s)
 	return 0;
 }
 
+VX_HIDDEN int vx_else_villas_pair_put(long result, struct villas_pair_sample *s)
+{
+	return vx_else_sample_put(result, (struct sample *) s);
+}
+
 static int result(long r)
 {
 	return r < 0 ? vx_fail(r) : (int) r;
@@ -154,4 +159,19 @@ LATE int vx_late_shmem_shared_blocks(struct shmem_shared *shm, struct shmem_bloc
 {
 	vx_need_leaves();
 	return result(vx_leaf_shmem_shared_blocks(shm, blocks));
+}
+
+LATE int vx_late_villas_pair_get(struct villas_pair_sample *s)
+{
+	vx_need_leaves();
+	return result(vx_leaf_villas_pair_get(s));
+}
+
+LATE int vx_late_villas_pair_put(struct villas_pair_sample *s)
+{
+	vx_need_leaves();
+	if (s)
+		vx_handed_over(s);
+	long r = vx_leaf_villas_pair_put(s);
+	return r < 0 ? vx_else_villas_pair_put(r, s) : (int) r;
 }

@@ -42,7 +42,7 @@ struct vx_mapping {
 
 	/* The C side's own. */
 	_Atomic int fd;			/* of the object, to ask for the other side's lock; -1: none */
-	uint64_t device, inode;		/* what fd is: a program may close descriptors that are not its own */
+	uint64_t device, inode;		/* what fd is, see vx_still_open */
 	void *hold;			/* the page that keeps our own lock */
 	void *held;			/* node: what blocks it holds, a byte each; NULL: none */
 	size_t held_size;
@@ -72,6 +72,7 @@ struct pool;
 struct queue;
 struct sample;
 struct shmem_blocks;
+struct villas_pair_sample;
 struct shmem_shared;
 
 #define VX_DECLARE(type, name, ...) VX_HIDDEN type vx_leaf_##name(__VA_ARGS__)
@@ -123,6 +124,15 @@ VX_DECLARE(long, region_program, struct vx_mapping *m);	/* process id that a pro
 VX_DECLARE(void, pool_note_held, struct vx_mapping *m, void *held);	/* a byte for each block, all zero */
 VX_DECLARE(long, pool_holds, struct vx_mapping *m);	/* 1: this process holds a block, as far as noted */
 VX_DECLARE(long, region_retire, struct vx_mapping *m);	/* the attach word that was there */
+
+VX_DECLARE(size_t, pair_size, int queuelen, int samplelen);	/* bytes of an object; 0: impossible */
+VX_DECLARE(long, pair_format, void *base, size_t size, int queuelen, int samplelen, int polling, uint32_t pid);
+VX_DECLARE(long, pair_attach, void *base, size_t size, struct vx_mapping **m);
+VX_DECLARE(void, pair_join, struct vx_mapping *own, struct vx_mapping *other);
+VX_DECLARE(long, pair_alloc, struct vx_mapping *m, struct villas_pair_sample **s, unsigned n);
+VX_DECLARE(long, villas_pair_get, struct villas_pair_sample *s);
+VX_DECLARE(long, villas_pair_put, struct villas_pair_sample *s);	/* as sample_put */
+VX_DECLARE(long, pair_copy, struct villas_pair_sample *dst, struct villas_pair_sample *src);	/* bytes of values to copy */
 
 /* Samples moved. In a signalled region channel_write adds VX_WAKE if a sleeping reader of ours must be woken, or
  * VX_BROADCAST if the other side waits on the pthread objects. */

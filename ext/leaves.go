@@ -109,6 +109,14 @@ func init() {
 	table[C.VX_INDEX_region_enter_legacy] = entry(regionEnterLegacy)
 	table[C.VX_INDEX_region_retire] = entry(regionRetire)
 	table[C.VX_INDEX_region_program] = entry(regionProgram)
+	table[C.VX_INDEX_pair_size] = entry(pairSize)
+	table[C.VX_INDEX_pair_format] = entry(pairFormat)
+	table[C.VX_INDEX_pair_attach] = entry(pairAttach)
+	table[C.VX_INDEX_pair_join] = entry(pairJoin)
+	table[C.VX_INDEX_pair_alloc] = entry(pairAlloc)
+	table[C.VX_INDEX_villas_pair_get] = entry(pairGet)
+	table[C.VX_INDEX_villas_pair_put] = entry(pairPut)
+	table[C.VX_INDEX_pair_copy] = entry(pairCopy)
 	table[C.VX_INDEX_channel_read] = entry(channelRead)
 	table[C.VX_INDEX_channel_write] = entry(channelWrite)
 	table[C.VX_INDEX_channel_empty] = entry(channelEmpty)
@@ -393,29 +401,33 @@ func samplePut(s uintptr) int64 {
 //go:norace
 func sampleRelease(s uintptr) int64 {
 	var own pool.View
-	p := homeOf(s, &own)
+	p, _ := homeOf(s, &own)
 	return truth(p == nil || sample.Release(p, s))
 }
 
-// homeOf returns the pool of the sample at address s: its region's, or, in the
-// caller's own memory, the one that the sample names, in own; nil for NULL and
-// for an address in a region that is no block.
+// homeOf returns the pool of the sample at address s, and where the count of a
+// sample of it stands: its region's, or, in the caller's own memory, the one that
+// the sample names, in own; nil for NULL and for an address in a region that is no
+// block.
 //
 //go:nosplit
 //go:norace
-func homeOf(s uintptr, own *pool.View) *pool.View {
+func homeOf(s uintptr, own *pool.View) (p *pool.View, count uintptr) {
 	if s == 0 {
-		return nil
+		return nil, 0
 	}
 	r := find(s)
 	if r == nil {
 		own.Trust(sample.PoolAddr(s))
-		return own
+		return own, sample.OffRefcnt
 	}
 	if !r.region.Pool.Contains(s) {
-		return nil
+		return nil, 0
 	}
-	return &r.region.Pool
+	if r.region.G {
+		return &r.region.Pool, sample.OffRefcntG
+	}
+	return &r.region.Pool, sample.OffRefcnt
 }
 
 //go:nosplit
@@ -443,7 +455,7 @@ func sampleReleaseMany(ss uintptr, n uint64, whatever int32, progress uintptr) i
 	var own pool.View
 	for b := (*sample.Batch)(word.At(progress)); ; {
 		if s := b.Waiting(); s != 0 {
-			if !b.Release(homeOf(s, &own)) {
+			if p, _ := homeOf(s, &own); !b.Release(p) {
 				return 0
 			}
 			continue
@@ -451,7 +463,7 @@ func sampleReleaseMany(ss uintptr, n uint64, whatever int32, progress uintptr) i
 		if b.Next() >= n {
 			break
 		}
-		p := homeOf(uintptr(word.Get64(ss+uintptr(b.Next())*8)), &own)
+		p, count := homeOf(uintptr(word.Get64(ss+uintptr(b.Next())*8)), &own)
 		if p == nil {
 			b.Skip()
 			continue
@@ -463,7 +475,7 @@ func sampleReleaseMany(ss uintptr, n uint64, whatever int32, progress uintptr) i
 				end++
 			}
 		}
-		b.Drop(p, ss, end, sample.OffRefcnt, whatever != 0)
+		b.Drop(p, ss, end, count, whatever != 0)
 	}
 	if word.Load32(addr(&stashed)) != 0 {
 		return 2
@@ -596,17 +608,39 @@ func regionFormat(base, size uintptr, queuelen, samplelen, polling int32, pid ui
 //go:nosplit
 //go:norace
 func regionAttach(base, size, mapping uintptr) int64 {
-	if size > maxSpan {
-		return enomem
+	r, index, fault := takeFor(base, size)
+	if fault == 0 {
+		fault = r.region.Attach(base, size)
 	}
-	r, index := take()
+	return r.attached(index, base, size, fault, mapping)
+}
+
+// takeFor reserves a record for the size bytes at address base.
+//
+//go:nosplit
+//go:norace
+func takeFor(base, size uintptr) (r *record, index uint32, fault int32) {
+	if size <= maxSpan {
+		r, index = take()
+	}
 	if r == nil {
-		return enomem
+		return nil, 0, enomem
 	}
 	word.Allow(base, size)
-	if fault := r.region.Attach(base, size); fault != 0 {
-		word.Forbid(base)
-		word.Store32(addr(&r.taken), 0)
+	return r, index, 0
+}
+
+// attached tells C what was attached, stores the address of that at address
+// mapping, and makes the record findable. With a fault it gives the record up.
+//
+//go:nosplit
+//go:norace
+func (r *record) attached(index uint32, base, size uintptr, fault int32, mapping uintptr) int64 {
+	if fault != 0 {
+		if r != nil {
+			word.Forbid(base)
+			word.Store32(addr(&r.taken), 0)
+		}
 		return int64(fault)
 	}
 	c := addr(&r.c)
@@ -643,6 +677,7 @@ func setChannel(dst uintptr, c *shmem.Channel) {
 	word.Set64(dst+unsafe.Offsetof(mirror.ready), uint64(c.Ready))
 	word.Set64(dst+unsafe.Offsetof(mirror.mutex), uint64(c.Mutex))
 	word.Set64(dst+unsafe.Offsetof(mirror.stopped), uint64(c.Stopped))
+	word.Set32(dst+unsafe.Offsetof(mirror.running), c.Running)
 }
 
 // at returns the record whose C part lies at address m.

@@ -23,6 +23,8 @@
 	PUBLIC(shmem_shared_blocks, INT) \
 	PUBLIC(shmem_shared_read, ELSE_3) \
 	PUBLIC(shmem_shared_write, ELSE_3) \
+	PUBLIC(villas_pair_get, INT) \
+	PUBLIC(villas_pair_put, ELSE_1) \
 	LEAF(sample_release_many) \
 	LEAF(sample_release) \
 	LEAF(sample_stash) \
@@ -47,6 +49,12 @@
 	LEAF(region_enter_legacy) \
 	LEAF(region_retire) \
 	LEAF(region_program) \
+	LEAF(pair_size) \
+	LEAF(pair_format) \
+	LEAF(pair_attach) \
+	LEAF(pair_join) \
+	LEAF(pair_alloc) \
+	LEAF(pair_copy) \
 	LEAF(channel_read) \
 	LEAF(channel_write) \
 	LEAF(channel_empty) \

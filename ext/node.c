@@ -51,60 +51,13 @@ struct shmem_node {
 /* The reference's pthread objects, for programs built with it. */
 static void init_pthread(struct shmem_shared *shm, struct vx_mapping *m)
 {
-	pthread_mutexattr_t mattr;
-	pthread_condattr_t cattr;
 	struct vx_channel *channels[] = { &m->in, &m->out };
 
 	pthread_barrierattr_init((pthread_barrierattr_t *) &shm->start_attr);
 	pthread_barrierattr_setpshared((pthread_barrierattr_t *) &shm->start_attr, PTHREAD_PROCESS_SHARED);
 	pthread_barrier_init(m->barrier, (pthread_barrierattr_t *) &shm->start_attr, 2);
-	if (m->party.polling)
-		return;
-	pthread_mutexattr_init(&mattr);
-	pthread_mutexattr_setpshared(&mattr, PTHREAD_PROCESS_SHARED);
-	pthread_mutexattr_setrobust(&mattr, PTHREAD_MUTEX_ROBUST);
-	pthread_condattr_init(&cattr);
-	pthread_condattr_setpshared(&cattr, PTHREAD_PROCESS_SHARED);
-	for (int i = 0; i < 2; i++) {
-		pthread_mutex_init(channels[i]->mutex, &mattr);
-		pthread_cond_init(channels[i]->ready, &cattr);
-	}
-	pthread_condattr_destroy(&cattr);
-	pthread_mutexattr_destroy(&mattr);
-}
-
-/* Put the finished object at path under the name. One that a dead node left is replaced, a living node's is not. */
-static int take_name(const char *path, const char *name, const struct stat *own)
-{
-	struct stat st;
-	int err;
-
-	if (own)
-		return vx_object_publish(path, name, own);
-	for (int tries = 0; tries < 100; tries++) {
-		err = vx_object_publish(path, name, NULL);
-		if (err != EEXIST)
-			return err;
-		int fd = vx_object_open(name);
-		if (fd == -ENOENT)
-			continue;
-		if (fd < 0)	/* another user's, or a symbolic link */
-			return fd == -EACCES || fd == -ELOOP ? EACCES : EEXIST;
-		void *hold = vx_hold(fd, VX_NODE_BYTE, &err);	/* the dead node's lock: nobody else replaces it now */
-		int other;
-		bool stale = hold && !fstat(fd, &st);
-		if (stale)	/* a reference-built node holds no lock, but maps its region */
-			stale = vx_is_ours(fd, (size_t) st.st_size) || !vx_mapped_by_others(st.st_dev, st.st_ino, NULL, &other);
-		if (stale)
-			err = vx_object_publish(path, name, &st);
-		vx_unhold(hold);
-		close(fd);
-		if (!stale)
-			return EEXIST;
-		if (err != ENOENT && err != EEXIST)
-			return err;
-	}
-	return EEXIST;
+	for (int i = 0; i < 2 && !m->party.polling; i++)
+		vx_init_ready(channels[i]->mutex, channels[i]->ready);
 }
 
 static void tell(struct vx_mapping *m, enum shmem_event event, int pid)
@@ -183,7 +136,7 @@ static int make_region(struct shmem_node *node, const struct stat *own)
 		vx_leaf_pool_note_held(m, m->held);
 		m->hold = vx_hold(fd, VX_NODE_BYTE, &err);
 		vx_fault("publish");
-		err = m->hold ? take_name(path, node->name, own) : err;
+		err = m->hold ? (own ? vx_object_publish(path, node->name, own) : vx_object_take(path, node->name, vx_is_ours)) : err;
 	}
 	if (err) {
 		if (m) {
@@ -555,13 +508,9 @@ VX_EXPORT int shmem_node_close(struct shmem_node *node)
 	vx_guard_leave_by(&m->party, vx_now() + VX_GRACE_NS);
 	atomic_store(&m->party.closing, 1);
 	if (owner) {
-		struct stat now;
-		char path[PATH_MAX];
 		vx_leaf_region_retire(m);
 		atomic_store(m->out.stopped, 1);
-		if (!vx_object_path(node->name, path) && !lstat(path, &now) && (uint64_t) now.st_dev == m->device &&
-		    (uint64_t) now.st_ino == m->inode)
-			unlink(path);
+		vx_object_unlink(node->name, (dev_t) m->device, (ino_t) m->inode);
 		vx_futex_wake(m->state);
 	}
 	pthread_mutex_lock(&node->lock);	/* an accept under way ends first */

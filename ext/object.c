@@ -66,14 +66,20 @@ int vx_object_create(char path[PATH_MAX], size_t size, mode_t mode, gid_t group)
 	return fd;
 }
 
-/* Link the object at path under a name that nobody else has, to be renamed. */
-static int link_somewhere(const char *path, char somewhere[PATH_MAX])
+/* A path that nobody else uses. */
+static void temporary(char path[PATH_MAX])
 {
 	static _Atomic unsigned count;
 
+	snprintf(path, PATH_MAX, SHM_DIR ".villas-ext.%d.%u.%llx", (int) getpid(), atomic_fetch_add(&count, 1),
+		(unsigned long long) vx_now());
+}
+
+/* Link the object at path under a name that nobody else has, to be renamed. */
+static int link_somewhere(const char *path, char somewhere[PATH_MAX])
+{
 	for (;;) {
-		snprintf(somewhere, PATH_MAX, SHM_DIR ".villas-ext.%d.%u.%llx", (int) getpid(), atomic_fetch_add(&count, 1),
-			(unsigned long long) vx_now());
+		temporary(somewhere);
 		if (!linkat(AT_FDCWD, path, AT_FDCWD, somewhere, AT_SYMLINK_FOLLOW))
 			return 0;
 		if (errno != EEXIST)
@@ -104,6 +110,66 @@ int vx_object_publish(const char *path, const char *name, const struct stat *rep
 	err = errno;
 	unlink(somewhere);
 	return err;
+}
+
+int vx_object_take(const char *path, const char *name, bool (*ours)(int fd, size_t size))
+{
+	struct stat st;
+	int err;
+
+	for (int tries = 0; tries < 100; tries++) {
+		err = vx_object_publish(path, name, NULL);
+		if (err != EEXIST)
+			return err;
+		int fd = vx_object_open(name);
+		if (fd == -ENOENT)
+			continue;
+		if (fd < 0)	/* another user's, or a symbolic link */
+			return fd == -EACCES || fd == -ELOOP ? EACCES : EEXIST;
+		void *hold = vx_hold(fd, VX_NODE_BYTE, &err);	/* the dead one's lock: nobody else replaces it now */
+		int other;
+		bool stale = hold && !fstat(fd, &st);
+		if (stale)	/* who is not ours holds no lock, but maps what it made */
+			stale = ours(fd, (size_t) st.st_size) || !vx_mapped_by_others(st.st_dev, st.st_ino, NULL, 0, &other);
+		if (stale)
+			err = vx_object_publish(path, name, &st);
+		vx_unhold(hold);
+		close(fd);
+		if (!stale)
+			return EEXIST;
+		if (err != ENOENT && err != EEXIST)
+			return err;
+	}
+	return EEXIST;
+}
+
+bool vx_object_named(const char *name, dev_t device, ino_t inode)
+{
+	char path[PATH_MAX];
+	struct stat st;
+
+	return !vx_object_path(name, path) && !lstat(path, &st) && st.st_dev == device && st.st_ino == inode;
+}
+
+void vx_object_unlink(const char *name, dev_t device, ino_t inode)
+{
+	char path[PATH_MAX];
+
+	if (vx_object_named(name, device, inode) && !vx_object_path(name, path))
+		unlink(path);
+}
+
+void vx_object_tidy(const char *name, dev_t device, ino_t inode, int except)
+{
+	char path[PATH_MAX], aside[PATH_MAX];
+	int other;
+
+	temporary(aside);
+	if (!vx_object_named(name, device, inode) || vx_object_path(name, path) || rename(path, aside))
+		return;
+	if (vx_mapped_by_others(device, inode, NULL, except, &other) && link(aside, path))
+		errno = 0;	/* somebody else has the name by now */
+	unlink(aside);
 }
 
 static size_t page(void)
@@ -253,7 +319,7 @@ static bool runs(long pid, const struct stat *program)
 	return !vx_program_of(pid, &its) && its.st_dev == program->st_dev && its.st_ino == program->st_ino;
 }
 
-int vx_mapped_by_others(dev_t device, ino_t inode, const struct stat *program, int *first)
+int vx_mapped_by_others(dev_t device, ino_t inode, const struct stat *program, int except, int *first)
 {
 	struct dirent *entry;
 	struct stat own;
@@ -265,7 +331,7 @@ int vx_mapped_by_others(dev_t device, ino_t inode, const struct stat *program, i
 	while (proc && (found < 2 || !foreign) && (entry = readdir(proc))) {
 		char *end;
 		long pid = strtol(entry->d_name, &end, 10);
-		if (*end || pid <= 0 || pid == getpid())
+		if (*end || pid <= 0 || pid == getpid() || pid == except)
 			continue;
 		if ((program && !runs(pid, program)) || !maps(pid, device, inode))
 			continue;

@@ -27,6 +27,20 @@ VX_HIDDEN int vx_object_create(char path[PATH_MAX], size_t size, mode_t mode, gi
 /* Give the object at path the name: EEXIST if it is taken and replace does not name the inode it leads to now. */
 VX_HIDDEN int vx_object_publish(const char *path, const char *name, const struct stat *replace);
 
+/* Give the object at path the name, in place of one that somebody dead left there; a living one's stays: EEXIST. ours
+ * tells whether one of ours made an object, so that the lock of its maker, VX_NODE_BYTE, tells whether that lives. */
+VX_HIDDEN int vx_object_take(const char *path, const char *name, bool (*ours)(int fd, size_t size));
+
+/* Whether the name leads to the object. */
+VX_HIDDEN bool vx_object_named(const char *name, dev_t device, ino_t inode);
+
+/* Remove the name if it leads to the object. */
+VX_HIDDEN void vx_object_unlink(const char *name, dev_t device, ino_t inode);
+
+/* Remove the name of an object that is open, but leave it where another process than except maps the object. The name
+ * goes first and comes back then, so that nobody comes between the look and the removal. */
+VX_HIDDEN void vx_object_tidy(const char *name, dev_t device, ino_t inode, int except);
+
 /* Map size bytes of fd, touched once so that no page faults later, and locked into memory if asked. */
 VX_HIDDEN void *vx_object_map(int fd, size_t size, bool lock, int *err);
 VX_HIDDEN void vx_object_unmap(void *base, size_t size);
@@ -50,7 +64,8 @@ VX_HIDDEN bool vx_maps(int pid, dev_t device, ino_t inode);
 VX_HIDDEN int vx_program_of(long pid, struct stat *program);
 
 /* How many other processes map it, none, one, or two and more, and the first, rather one that runs another program than
- * this one, which a forked child does: 0 also where that cannot be seen. With program set only those that run it are looked into. */
-VX_HIDDEN int vx_mapped_by_others(dev_t device, ino_t inode, const struct stat *program, int *first);
+ * this one, which a forked child does: 0 also where that cannot be seen. With program set only those that run it are
+ * looked into, and never the process except. */
+VX_HIDDEN int vx_mapped_by_others(dev_t device, ino_t inode, const struct stat *program, int except, int *first);
 
 #endif

@@ -11,10 +11,10 @@
 #include "object.h"
 #include "peer.h"
 
-/* A program may close descriptors that are not its own (daemon(3) and the like): is fd still the object? */
-static bool still_ours(struct vx_mapping *m, int fd)
+bool vx_still_open(struct vx_mapping *m)
 {
 	struct stat st;
+	int fd = atomic_load(&m->fd);
 
 	return fd >= 0 && !fstat(fd, &st) && (uint64_t) st.st_dev == m->device && (uint64_t) st.st_ino == m->inode;
 }
@@ -29,7 +29,7 @@ static bool command_ended(struct vx_mapping *m)
 
 int vx_peer_seen(struct vx_mapping *m)
 {
-	int first, n = vx_mapped_by_others((dev_t) m->device, (ino_t) m->inode, NULL, &first);
+	int first, n = vx_mapped_by_others((dev_t) m->device, (ino_t) m->inode, NULL, 0, &first);
 
 	if (!n || vx_program_of(first, &m->peer_program))
 		return 0;	/* nobody, or gone in the meantime */
@@ -37,10 +37,10 @@ int vx_peer_seen(struct vx_mapping *m)
 	return n;
 }
 
-/* A peer without a lock lives as long as some process maps the object. The one that was last seen to is asked first; when
- * it is gone, a child that it forked may still do, which runs the same program, since exec would unmap. One that was never seen, since it is another user's or in another container, can
- * only be judged by the end of the command. */
-static bool legacy_peer_lives(struct vx_mapping *m)
+/* The one that was last seen to map the object is asked first; when it is gone, a child that it forked may still do,
+ * which runs the same program, since exec would unmap. One that was never seen, since it is another user's or in another
+ * container, can only be judged by the end of the command. */
+bool vx_legacy_peer_lives(struct vx_mapping *m)
 {
 	int peer = atomic_load(&m->peer);
 
@@ -55,7 +55,7 @@ static bool legacy_peer_lives(struct vx_mapping *m)
 		return true;
 	}
 	int child;
-	if (!vx_mapped_by_others((dev_t) m->device, (ino_t) m->inode, &m->peer_program, &child))
+	if (!vx_mapped_by_others((dev_t) m->device, (ino_t) m->inode, &m->peer_program, 0, &child))
 		return false;
 	atomic_store(&m->peer, child);
 	return true;
@@ -69,8 +69,8 @@ bool vx_peer_lives(struct vx_mapping *m)
 	if (m->node && atomic_load(m->state) != VX_ATTACHED)
 		return true;	/* nobody is there yet */
 	if (atomic_load(&m->party.legacy))
-		lives = legacy_peer_lives(m);
-	else if (still_ours(m, atomic_load(&m->fd)))
+		lives = vx_legacy_peer_lives(m);
+	else if (vx_still_open(m))
 		lives = vx_held(atomic_load(&m->fd), m->node ? VX_PROGRAM_BYTE : VX_NODE_BYTE) != 0;
 	if (!lives) {
 		atomic_store(&m->party.dead, 1);

@@ -18,6 +18,13 @@ VX_HIDDEN bool vx_peer_lives(struct vx_mapping *m);
  * system calls. */
 VX_HIDDEN int vx_peer_seen(struct vx_mapping *m);
 
+/* Whether a peer without a lock lives: as long as some process maps the object. Where that was never seen, and m->met is
+ * set, nobody is looked for. */
+VX_HIDDEN bool vx_legacy_peer_lives(struct vx_mapping *m);
+
+/* Whether fd is still the object of m: a program may close descriptors that are not its own (daemon(3) and the like). */
+VX_HIDDEN bool vx_still_open(struct vx_mapping *m);
+
 /* Tell the user of m, once, that the other side is gone. */
 VX_HIDDEN void vx_gone(struct vx_mapping *m);
 

@@ -16,4 +16,10 @@
 
 VX_HIDDEN void vx_release(struct sample *s);
 
+/* What the leaf sample_alloc, or another that may say VX_STASHED, means with a negative result; nothing else is looked at. */
+VX_HIDDEN int vx_else_sample_alloc(long result, struct pool *p, struct sample **s, int n);
+
+/* Put, or free where whatever is set, cnt samples of either layout: how many went back to their pools. */
+VX_HIDDEN int vx_release_many(struct sample **smps, int cnt, int whatever);
+
 #endif

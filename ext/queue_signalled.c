@@ -12,23 +12,12 @@
 
 VX_EXPORT int queue_signalled_init(struct queue_signalled *qs, size_t size, struct memtype *mem)
 {
-	pthread_mutexattr_t mattr;
-	pthread_condattr_t cattr;
-
 	if (!qs || !mem)
 		return vx_fail(-EINVAL);
 	int err = queue_init(&qs->queue, size, mem);
 	if (err)
 		return err;
-	pthread_mutexattr_init(&mattr);
-	pthread_mutexattr_setpshared(&mattr, PTHREAD_PROCESS_SHARED);
-	pthread_mutexattr_setrobust(&mattr, PTHREAD_MUTEX_ROBUST);
-	pthread_mutex_init(&qs->mutex, &mattr);
-	pthread_mutexattr_destroy(&mattr);
-	pthread_condattr_init(&cattr);
-	pthread_condattr_setpshared(&cattr, PTHREAD_PROCESS_SHARED);
-	pthread_cond_init(&qs->ready, &cattr);
-	pthread_condattr_destroy(&cattr);
+	vx_init_ready(&qs->mutex, &qs->ready);
 	return 0;
 }
 

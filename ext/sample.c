@@ -11,8 +11,7 @@
 
 #include "put.h"
 
-/* Drive a release of many to its end, see vx_release. */
-static int release_all(struct sample **smps, int cnt, int whatever)
+int vx_release_many(struct sample **smps, int cnt, int whatever)
 {
 	struct vx_batch batch;
 
@@ -82,7 +81,7 @@ VX_EXPORT int sample_put_many(struct sample **smps, int cnt)
 		return vx_fail(-EINVAL);
 	if (cnt == 1)
 		return smps[0] && sample_put(smps[0]) == 0;
-	return release_all(smps, cnt, 0);
+	return vx_release_many(smps, cnt, 0);
 }
 
 VX_EXPORT void sample_free(struct sample **smps, int cnt)
@@ -90,5 +89,5 @@ VX_EXPORT void sample_free(struct sample **smps, int cnt)
 	if (!smps || cnt < 0)
 		vx_fail(-EINVAL);
 	else
-		release_all(smps, cnt, 1);
+		vx_release_many(smps, cnt, 1);
 }

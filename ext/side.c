@@ -17,10 +17,10 @@
 #define UNPUBLISHED_NS 20000000u
 
 /* Nothing comes from the other side any more. One that has said so may be dead by now: that is an end like any other. */
-static int end(struct vx_mapping *m)
+static int end(struct vx_mapping *m, struct vx_channel *from)
 {
 	vx_gone(m);
-	return vx_fail(vx_stopped(m->node ? &m->in : &m->out) ? -EPIPE : -EOWNERDEAD);
+	return vx_fail(vx_stopped(from) ? -EPIPE : -EOWNERDEAD);
 }
 
 /* The other side is gone: what it left in the queue is still read, cells that it claimed and never published are
@@ -42,7 +42,7 @@ static int drain(struct vx_mapping *m, struct vx_channel *c, struct sample **smp
 			break;
 		}
 	}
-	return end(m);
+	return end(m, c);
 }
 
 static int taken_over(struct sample **smps, long n)
@@ -120,7 +120,7 @@ int vx_read(struct vx_mapping *m, struct vx_channel *c, struct sample **smps, un
 static int write_once(struct vx_mapping *m, struct vx_channel *c, struct vx_channel *back, struct sample **smps, unsigned cnt)
 {
 	if (VX_UNLIKELY(vx_stopped(back) || atomic_load(&m->party.dead)))
-		return end(m);
+		return end(m, back);
 	if (VX_UNLIKELY(__tsan_release != NULL)) {
 		for (unsigned i = 0; i < cnt; i++)
 			vx_handed_over(smps[i]);

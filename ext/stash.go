@@ -79,7 +79,7 @@ func sampleBringHome() {
 			continue
 		}
 		var own pool.View
-		if p := homeOf(s, &own); p != nil && !p.Release(s) { // a single look: it is likely as before
+		if p, _ := homeOf(s, &own); p != nil && !p.Release(s) { // a single look: it is likely as before
 			keep(s)
 			late++
 			word.Store32(addr(&cursor), uint32(i))

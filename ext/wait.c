@@ -77,6 +77,22 @@ int vx_mutex_lock(pthread_mutex_t *mutex, uint64_t deadline)
 	return err;
 }
 
+void vx_init_ready(pthread_mutex_t *mutex, pthread_cond_t *ready)
+{
+	pthread_mutexattr_t mattr;
+	pthread_condattr_t cattr;
+
+	pthread_mutexattr_init(&mattr);
+	pthread_mutexattr_setpshared(&mattr, PTHREAD_PROCESS_SHARED);
+	pthread_mutexattr_setrobust(&mattr, PTHREAD_MUTEX_ROBUST);
+	pthread_mutex_init(mutex, &mattr);
+	pthread_mutexattr_destroy(&mattr);
+	pthread_condattr_init(&cattr);
+	pthread_condattr_setpshared(&cattr, PTHREAD_PROCESS_SHARED);
+	pthread_cond_init(ready, &cattr);
+	pthread_condattr_destroy(&cattr);
+}
+
 void vx_mutex_unlock(void *mutex)
 {
 	pthread_mutex_consistent(mutex);	/* EINVAL, and nothing happens, but where the last holder died */

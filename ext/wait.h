@@ -23,6 +23,9 @@ VX_HIDDEN void vx_sleep(uint64_t ns);
 /* Lock a mutex in shared memory by deadline: 0 or an errno value. One whose holder died is made consistent. */
 VX_HIDDEN int vx_mutex_lock(pthread_mutex_t *mutex, uint64_t deadline);
 
+/* Make both process-shared, and the mutex robust: if its holder dies, the next to lock it gets it. */
+VX_HIDDEN void vx_init_ready(pthread_mutex_t *mutex, pthread_cond_t *ready);
+
 /* For pthread_cleanup_push: unlock a mutex, one whose holder died while we waited for a condition likewise. */
 VX_HIDDEN void vx_mutex_unlock(void *mutex);
 

@@ -57,7 +57,7 @@ func compile(t testing.TB, cc, source string, flags ...string) string {
 func compileAgainst(t testing.TB, lib, cc, source string, flags ...string) string {
 	t.Helper()
 	src := filepath.Join(root, "tests", "c", source)
-	out := filepath.Join(scratch(t), strings.NewReplacer("/", "_", " ", "", "-", "", ",", "", "=", "").Replace(cc+source+strings.Join(flags, "")))
+	out := filepath.Join(scratch(t), strings.NewReplacer("/", "_", " ", "", "-", "", ",", "", "=", "").Replace(filepath.Base(lib)+cc+source+strings.Join(flags, "")))
 	once, _ := built.LoadOrStore(out, new(sync.Once))
 	once.(*sync.Once).Do(func() {
 		args := append(strings.Fields(cc)[1:], "-O2", "-g", "-Wall", "-Wextra", "-Werror", "-I", filepath.Join(root, "include"), src, "-o", out)

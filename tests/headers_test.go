@@ -123,6 +123,35 @@ func TestEverySizeOffsetAndConstantIsTheContracts(t *testing.T) {
 			check(expr, l.Constants[c])
 		}
 	}
+	var g struct {
+		Layout struct {
+			Sample struct {
+				Sizeof int
+				Fields map[string]struct{ Offset, Size int }
+			}
+		}
+		Constants struct{ SampleFlags map[string]int64 }
+	}
+	b, err = os.ReadFile(filepath.Join(root, "internal/layout/testdata/layout-g.json"))
+	if err == nil {
+		err = json.Unmarshal(b, &g)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	const pairSample = "struct villas_pair_sample"
+	check("sizeof("+pairSample+")", int64(g.Layout.Sample.Sizeof))
+	check("sizeof(union villas_pair_value)", 8)
+	for f, at := range g.Layout.Sample.Fields {
+		f = strings.TrimSuffix(f, "[]")
+		check("offsetof("+pairSample+", "+f+")", int64(at.Offset))
+		if f != "data" {
+			check("sizeof((("+pairSample+" *) 0)->"+f+")", int64(at.Size))
+		}
+	}
+	for name, bit := range g.Constants.SampleFlags {
+		check("VILLAS_PAIR_"+strings.Replace(name, "HAS_TS_", "HAS_", 1), bit)
+	}
 	fmt.Fprintf(&src, "\tprintf(\"%%d facts hold\\n\", seen - bad);\n\treturn bad != 0;\n}\n")
 	for _, cc := range []string{"gcc -std=gnu11", "g++ -std=gnu++17"} {
 		dir := t.TempDir()

@@ -29,6 +29,9 @@ func TestTheLibraryIsAQuietGuest(t *testing.T) {
 	t.Run("data_symbols, not position independent", func(t *testing.T) {
 		run(t, nil, compile(t, "gcc", "host/data_symbols.c", "-no-pie", "-fno-pie"))
 	})
+	t.Run("pair", func(t *testing.T) {
+		run(t, nil, compile(t, "gcc", "host/pair.c"))
+	})
 	t.Run("cancel", func(t *testing.T) {
 		run(t, []string{"GOLDEN=" + root + "/internal/layout/testdata"}, compile(t, "g++", "host/cancel.cc"))
 	})

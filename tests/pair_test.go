@@ -35,7 +35,12 @@ func standInNode(t testing.TB) string {
 // pairParties are the programs that can play a role over a pair; the same roles and
 // settings for all.
 func pairParties(t testing.TB) map[string][]string {
-	return map[string][]string{"Go": {goProgram(t, "pair")}, "standin": {standInNode(t)}}
+	return map[string][]string{"C": {compile(t, "gcc", "pair/party.c")}, "Go": {goProgram(t, "pair")}, "standin": {standInNode(t)}}
+}
+
+// mortalPairParties are ours, that die where told.
+func mortalPairParties(t testing.TB) map[string]string {
+	return map[string]string{"C": compileAgainst(t, checkedDir(), "gcc", "pair/party.c"), "Go": goProgram(t, "pair", "-tags", "faults")}
 }
 
 func play(t testing.TB, party []string, role, own, other string, settings ...string) *process {
@@ -137,9 +142,10 @@ func TestAPairMeetsTheNextOneAfterACrashAtAnyStep(t *testing.T) {
 	for step := 1; step <= 9; step++ {
 		victims[fmt.Sprintf("standin at %d", step)] = victim{[]string{standInNode(t)}, nil, []string{fmt.Sprint("crash=", step)}, step <= 4}
 	}
-	ours := goProgram(t, "pair", "-tags", "faults")
 	for i, point := range []string{"semaphores", "object", "posted", "received", "mapped", "unlinked", "push"} {
-		victims["Go at "+point] = victim{[]string{ours}, []string{"VILLAS_EXT_FAULT=" + point + ":1"}, nil, i < 3}
+		for language, program := range mortalPairParties(t) {
+			victims[language+" at "+point] = victim{[]string{program}, []string{"VILLAS_EXT_FAULT=" + point + ":1"}, nil, i < 3}
+		}
 	}
 	survivors := pairParties(t)
 	delete(survivors, "standin")
@@ -185,8 +191,9 @@ func TestAPairMeetsTheNextOneAfterACrashAtAnyStep(t *testing.T) {
 // believes that it is still there, is killed. What both have left does not keep the
 // next two from meeting.
 func TestAPairMeetsAfterBothSidesLeftSomething(t *testing.T) {
-	ours, node := goProgram(t, "pair", "-tags", "faults"), []string{standInNode(t)}
+	mortal, node := mortalPairParties(t), []string{standInNode(t)}
 	for name, party := range pairParties(t) {
+		ours := mortal[name]
 		if name == "standin" {
 			continue
 		}
@@ -220,8 +227,9 @@ func TestAPairMeetsAfterBothSidesLeftSomething(t *testing.T) {
 // A peer that took a post of a former life is bound to the object of that life: this
 // side gives up in time, and meets the peer when that has been started again.
 func TestAPairSaysThatAPeerBoundToAFormerLifeMustBeStartedAgain(t *testing.T) {
-	ours, node := goProgram(t, "pair", "-tags", "faults"), []string{standInNode(t)}
+	mortal, node := mortalPairParties(t), []string{standInNode(t)}
 	for name, party := range pairParties(t) {
+		ours := mortal[name]
 		if name == "standin" {
 			continue
 		}
@@ -232,7 +240,7 @@ func TestAPairSaysThatAPeerBoundToAFormerLifeMustBeStartedAgain(t *testing.T) {
 			other := play(t, node, "echo", a, b)
 			waitFor(t, "/dev/shm"+a)
 			out, err := play(t, party, "send", b, a, "timeout=300").end()
-			if err == nil || !strings.Contains(out, "did not come: start it, or start it again") {
+			if err == nil || !strings.Contains(out, "start it, or start it again") {
 				t.Errorf("%v\n%s", err, out)
 			}
 			other.Process.Kill()
