@@ -191,7 +191,7 @@ func (p *Pair) meet(ctx context.Context) (err error) {
 	}
 	p.peerLives() // to know who it is
 	h.own.drain()
-	h.own.tidy(int(p.peer.Load()))
+	h.own.tidy(p.peer.Pid())
 	fault.Here(fault.Unlinked)
 	return nil
 }

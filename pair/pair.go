@@ -75,9 +75,9 @@ var (
 type Pair struct {
 	own, other string
 	options    Options
-	tx, rx     *object      // what this side writes and reads
-	peer       atomic.Int32 // process id of another side that is not ours; 0: never seen
-	unseen     atomic.Int32 // looks for it in vain
+	tx, rx     *object           // what this side writes and reads
+	peer       liveness.Sighting // of another side that is not ours
+	looks      atomic.Int32      // for it, in vain
 
 	party  wait.Party
 	in     exchange.Direction
@@ -215,24 +215,20 @@ func (p *Pair) peerLives() bool {
 }
 
 // legacyPeerLives: who holds no lock lives as long as its object has its name (to
-// close means to stop first) and some process maps it. The one that was last seen to
-// is asked first: all of them are hundreds of files. One that was never seen, since
-// it is another user's or in another container, can only be judged by the name.
+// close means to stop first) and some process maps it. One that was never seen is
+// looked for some times only.
 func (p *Pair) legacyPeerLives() bool {
-	st, pid := &p.rx.st, int(p.peer.Load())
+	st := &p.rx.st
 	if !posixshm.LeadsTo(p.rx.name, st) && !p.rx.Out.HasStopped() {
 		return false
 	}
-	if pid != 0 && liveness.Maps(pid, st.Dev, st.Ino) || pid == 0 && p.unseen.Load() > unseenLooks {
-		return true
+	if p.peer.Pid() != 0 {
+		return p.peer.Remains(st.Dev, st.Ino)
 	}
-	_, now := liveness.MappedBy(st.Dev, st.Ino)
-	if now == 0 {
-		p.unseen.Add(1)
-	} else {
-		p.peer.Store(int32(now))
+	if p.looks.Add(1) <= unseenLooks {
+		p.peer.Look(st.Dev, st.Ino)
 	}
-	return now != 0 || pid == 0
+	return true
 }
 
 // Close tells the other side that this one ends, removes the name of this side's

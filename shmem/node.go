@@ -335,7 +335,7 @@ func (n *Node) tellGone(m *mapping) {
 // programPid is the process id of the program, 0 where it is not known.
 func (m *mapping) programPid() int {
 	if m.Party.Legacy.Load() {
-		return int(m.peer.Load())
+		return m.peer.Pid()
 	}
 	return m.ProgramPid()
 }

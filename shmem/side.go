@@ -39,9 +39,8 @@ type mapping struct {
 	link     exchange.Link
 	in, out  exchange.Direction
 
-	met          atomic.Bool                      // at the barrier
-	peer         atomic.Int32                     // process id of a peer without a lock; 0: never seen
-	program      atomic.Pointer[liveness.Program] // what it runs
+	met          atomic.Bool       // at the barrier
+	peer         liveness.Sighting // of a peer without a lock
 	told         sync.Once
 	toldAttached atomic.Bool
 	accepted     bool             // by Accept, or not to be
@@ -97,40 +96,20 @@ func (m *mapping) peerLives() bool {
 }
 
 // legacyPeerLives: a peer without a lock lives as long as some process maps the
-// object. The one that was last seen to is asked first; when it is gone, a child
-// that it forked may still do, which runs the same program, since exec would
-// unmap. One that was never seen, since it is another user's or in another
-// container, can only be judged by [Node.ProgramEnded].
+// object. One that was never seen can only be judged by [Node.ProgramEnded].
 func (m *mapping) legacyPeerLives() bool {
-	peer := int(m.peer.Load())
-	if peer != 0 && liveness.Maps(peer, m.st.Dev, m.st.Ino) {
-		return true
+	if m.peer.Pid() != 0 {
+		return m.peer.Remains(m.st.Dev, m.st.Ino)
 	}
-	if peer == 0 && m.met.Load() {
-		return true
-	}
-	if peer == 0 {
+	if !m.met.Load() {
 		m.peerSeen()
-		return true
 	}
-	child := liveness.MappedByProgram(*m.program.Load(), m.st.Dev, m.st.Ino)
-	if child != 0 {
-		m.peer.Store(int32(child))
-	}
-	return child != 0
+	return true
 }
 
 // peerSeen returns how many processes are seen to map the region: none, one, or
 // two and more.
-func (m *mapping) peerSeen() int {
-	n, pid := liveness.MappedBy(m.st.Dev, m.st.Ino)
-	if n > 0 {
-		program := liveness.ProgramOf(pid)
-		m.program.Store(&program)
-		m.peer.Store(int32(pid))
-	}
-	return n
-}
+func (m *mapping) peerSeen() int { return m.peer.Look(m.st.Dev, m.st.Ino) }
 
 // tellGone tells the user, once, that the other side is gone.
 func (m *mapping) tellGone() {
