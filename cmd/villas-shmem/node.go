@@ -52,7 +52,7 @@ With several nodes of type shmem in CONFIG name the NODE.`,
 			if err := n.Start(); err != nil {
 				return err
 			}
-			defer n.Stop()
+			defer x.side.Close()
 			if metrics != "" {
 				stop, err := serveMetrics(metrics, n, x.stats, log)
 				if err != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/villas-ext/villas-ext/format"
@@ -83,15 +84,23 @@ type regionSide struct {
 		WriteContext(context.Context, []sample.Sample) (int, error)
 		Close() error
 	}
-	node      bool // it is the node's, which notes when it received a sample
+	node      bool         // it is the node's, which notes when it received a sample
+	using     sync.RWMutex // held while samples of the region are in use
 	out, back [vectorLen]sample.Sample
 }
 
-func (r *regionSide) Close() error { return r.end.Close() }
+// Close waits for calls under way, whose context must have ended.
+func (r *regionSide) Close() error {
+	r.using.Lock()
+	defer r.using.Unlock()
+	return r.end.Close()
+}
 
 func (r *regionSide) Samples() int { return int(r.end.Pool().Count()) }
 
 func (r *regionSide) Send(ctx context.Context, records []format.Record, wait bool) (sent int, err error) {
+	r.using.RLock()
+	defer r.using.RUnlock()
 	for sent < len(records) {
 		have := r.end.Alloc(r.out[:min(vectorLen, len(records)-sent)])
 		if have == 0 {
@@ -154,6 +163,8 @@ func (r *regionSide) store(records []format.Record, smps []sample.Sample) error 
 }
 
 func (r *regionSide) Receive(ctx context.Context, records []format.Record, wait bool) (n int, err error) {
+	r.using.RLock()
+	defer r.using.RUnlock()
 	smps := r.back[:min(vectorLen, len(records))]
 	if wait {
 		n, err = r.end.ReadContext(ctx, smps)
@@ -172,6 +183,8 @@ func (r *regionSide) Receive(ctx context.Context, records []format.Record, wait 
 }
 
 func (r *regionSide) Echo(ctx context.Context, vector int) (int, error) {
+	r.using.RLock()
+	defer r.using.RUnlock()
 	smps := r.back[:min(vectorLen, vector)]
 	n, err := r.end.ReadContext(ctx, smps)
 	if err != nil {
