@@ -495,7 +495,7 @@ func TestAProgramBuiltWithTheOriginalIsShownAndItsEndIsNoticed(t *testing.T) {
 		legacy := execOf(compile(t, "gcc", "legacy/legacy.c", "-Wl,--as-needed"), "program", name, "1")
 		p := start(t, nil, command, "node", config(t, name, "polling = "+polling, legacy), "--in", mixed, "--loop", "--rate", "100", "--out", "/dev/null")
 		until(t, "the program attached", func() bool { return p.printed("program attached.*legacy=true") })
-		expect(t, 0, []string{"info", name}, `program +living, built with the original\n`, `mapped by +villas-shmem \(\d+\), gcclegacy`)
+		expect(t, 0, []string{"info", name}, `program +living, built with the original\n`, `mapped by +villas-shmem \(\d+\), \w*gcclegacy`)
 		var pid int
 		fmt.Sscan(regexp.MustCompile(`command started.*pid=(\d+)`).FindStringSubmatch(p.soFar())[1], &pid)
 		syscall.Kill(pid, syscall.SIGKILL)

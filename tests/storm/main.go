@@ -113,8 +113,8 @@ func victim(asNode bool, name string, polling bool) error {
 }
 
 // execute starts the victim, kills it, and tells when it was dead.
-func execute(argv []string, faults string, died chan<- time.Time) {
-	life, fault := time.Duration(rand.IntN(40_000))*time.Microsecond, ""
+func execute(argv []string, faults string, missed int, died chan<- time.Time) {
+	life, fault := time.Duration(rand.IntN(40_000)+missed*10_000)*time.Microsecond, ""
 	if points := strings.Split(faults, ","); faults != "-" && rand.IntN(2) == 0 {
 		fault = fmt.Sprintf("%s:%d", points[rand.IntN(len(points))], 1+rand.IntN([]int{3, 300}[rand.IntN(2)]))
 		life = 300 * time.Millisecond
@@ -148,9 +148,13 @@ func survive(asNode bool, name string, polling bool, rounds int, faults string, 
 	} else {
 		defer os.Remove("/dev/shm" + name)
 	}
-	for round := range rounds {
+	missed := 0
+	for round := 0; round < rounds || len(noticed) <= rounds/10; round++ {
+		if round == 20*rounds {
+			return fmt.Errorf("met %d times only", len(noticed))
+		}
 		died := make(chan time.Time, 1)
-		go execute(argv, faults, died)
+		go execute(argv, faults, missed, died)
 		var s side
 		var prog *shmem.Program
 		for s == nil {
@@ -174,7 +178,9 @@ func survive(asNode bool, name string, polling bool, rounds int, faults string, 
 			}
 			time.Sleep(time.Millisecond)
 		}
+		missed++
 		if s != nil {
+			missed = 0
 			stalled := stall.Total()
 			if err := traffic(s); err != nil {
 				return fmt.Errorf("round %d: %w", round, err)
@@ -192,9 +198,6 @@ func survive(asNode bool, name string, polling bool, rounds int, faults string, 
 				return err
 			}
 		}
-	}
-	if len(noticed) <= rounds/10 {
-		return fmt.Errorf("met %d times only", len(noticed))
 	}
 	slices.Sort(noticed)
 	ms := func(i int) float64 { return noticed[i].Seconds() * 1e3 }

@@ -3,8 +3,9 @@
 /* Kill storm; its twin in Go is tests/storm.
  *
  *	kill survive node|program NAME POLLING ROUNDS FAULTS VICTIM...	VICTIM is started ROUNDS times and each time killed with
- *		SIGKILL, at a random instant, or, where FAULTS is not "-", each other time at a random visit to one of
- *		these points (the environment tells it: VILLAS_EXT_FAULT=POINT:COUNT). This process, the other side, is
+ *		SIGKILL, at a random instant, later after rounds in which it was killed before it came, or, where FAULTS is
+ *		not "-", each other time at a random visit to one of these points (the environment tells it:
+ *		VILLAS_EXT_FAULT=POINT:COUNT). This process, the other side, is
  *		never stuck, finds every sample it gets right, and goes on with the next.
  *	kill victim node|program NAME POLLING				a victim: full traffic for ever */
 #include <poll.h>
@@ -103,7 +104,7 @@ static int victim(int as_node, const char *name, int polling)
 }
 
 /* Start the victim, kill it, tell when it was dead. */
-static void execute(char *argv[], const char *faults, int out)
+static void execute(char *argv[], const char *faults, int missed, int out)
 {
 	char fault[100] = "", *copy = strdup(faults), *points[16];
 	int n = 0, at_point = strcmp(faults, "-") && random() % 2;
@@ -112,7 +113,7 @@ static void execute(char *argv[], const char *faults, int out)
 		points[n++] = p;
 	if (at_point)
 		snprintf(fault, sizeof(fault), "%s:%d", points[random() % n], 1 + (int) (random() % (random() % 2 ? 3 : 300)));
-	useconds_t life = at_point ? 300000 : (useconds_t) (random() % 40000);
+	useconds_t life = at_point ? 300000 : (useconds_t) (random() % 40000 + missed * 10000);
 	pid_t pid = fork();
 	if (pid == 0) {
 		setenv("VILLAS_EXT_FAULT", fault, 1);
@@ -166,7 +167,7 @@ static int survive(int as_node, const char *name, int polling, int rounds, const
 	static double noticed[MAX_ROUNDS];
 	double longest = 0;	/* less what the machine took */
 	struct shmem_node *node = NULL;
-	int met = 0;
+	int met = 0, missed = 0;
 
 	srandom((unsigned) getpid());
 	start_beat();
@@ -179,7 +180,8 @@ static int survive(int as_node, const char *name, int polling, int rounds, const
 		node = shmem_node_create(name, &o);
 		CHECK(node != NULL);
 	}
-	for (int i = 0; i < rounds; i++) {
+	for (int i = 0; i < rounds || met <= rounds / 10; i++) {
+		CHECK(i < 20 * rounds);
 		struct timespec moment = { 0, 20000000 };
 		struct shmem_shared *shm = NULL;
 		int life[2], here = 0;
@@ -189,7 +191,7 @@ static int survive(int as_node, const char *name, int polling, int rounds, const
 		pid_t executioner = fork();
 		if (executioner == 0) {
 			srandom((unsigned) seed);
-			execute(argv, faults, life[1]);
+			execute(argv, faults, missed, life[1]);
 		}
 		while (!here) {
 			int over = has_died(life[0]);
@@ -206,6 +208,7 @@ static int survive(int as_node, const char *name, int polling, int rounds, const
 			if (over)
 				break;	/* one more look, then it is sure that it never came */
 		}
+		missed = here ? 0 : missed + 1;
 		double stalled_before = atomic_load(&stalled);
 		if (here)
 			traffic(node ? node_side(node) : program_side(shm));
@@ -224,7 +227,6 @@ static int survive(int as_node, const char *name, int polling, int rounds, const
 		close(life[0]);
 		close(life[1]);
 	}
-	CHECK(met > rounds / 10);
 	qsort(noticed, (size_t) met, sizeof(*noticed), by_value);
 	printf("%d rounds, met %d times, death noticed: p50 %.1f ms, p99 %.1f ms, max %.1f ms (%.1f ms without the time that this "
 		"process got no CPU)\n", rounds, met, noticed[met / 2], noticed[met * 99 / 100], noticed[met - 1], longest);
