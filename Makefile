@@ -100,14 +100,20 @@ screens: all  ## draw the pictures of the documentation
 	tmux -L villas-screens capture-pane -e -p | $(GO) run ./tests/screen > docs/monitor.svg; \
 	tmux -L villas-screens kill-server; kill $$node; wait
 
-# AGAINST: any libvillas-ext.so.1 to be measured in place of the yardstick in C.
-MEASURE := $(addprefix $(BUILD)/bench/,$(patsubst %.c,%,$(notdir $(wildcard bench/measure/*.c))))
-bench: $(LIB) $(MEASURE) $(BUILD)/bench/libyardstick.so $(BUILD)/bench/libtricks.so  ## what calls cost beside the same in C, and what else there is
-	$(GO) run ./bench -programs $(BUILD)/bench -library $(LIB) $(if $(AGAINST),-against $(AGAINST))
+# AGAINST: any libvillas-ext.so.1 to be measured in place of the yardstick in C; the documentation stays as it is then.
+MEASURE := $(patsubst bench/measure/%.c,$(BUILD)/bench/%,$(wildcard bench/measure/*.c)) $(BUILD)/bench/libyardstick.so $(BUILD)/bench/libtricks.so
+bench: $(LIB) $(MEASURE)  ## what calls cost beside the same in C, and what else there is; writes docs/performance.md
+	$(GO) run ./bench -programs $(BUILD)/bench -library $(LIB) $(if $(AGAINST),-against $(AGAINST),-doc docs/performance.md)
 
-$(BUILD)/bench/%: bench/measure/%.c bench/measure/library.h
+$(BUILD)/bench/%: bench/measure/%.c $(wildcard bench/measure/*.h)
 	@mkdir -p $(BUILD)/bench
-	$(CC) -O2 -Wall -Wextra -Iinclude $< -o $@ -pthread -ldl
+	$(CC) -O2 -Wall -Wextra -Iinclude $< -o $@ -pthread -ldl -lrt
+
+$(BUILD)/bench/zeromq: bench/measure/zeromq.c $(wildcard bench/measure/*.h)
+	@mkdir -p $(BUILD)/bench
+	@echo '#include <zmq.h>' | $(CC) -E - >/dev/null 2>&1 || test "$$(id -u)" != 0 || ! command -v apt-get >/dev/null || \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq libzmq3-dev; }
+	$(CC) -O2 -Wall -Wextra -Iinclude $< -o $@ -pthread -ldl -lzmq || echo "without ZeroMQ: apt-get install libzmq3-dev"
 
 $(BUILD)/bench/libyardstick.so: CPPFLAGS =
 $(BUILD)/bench/libtricks.so: CPPFLAGS = -DTRICKS

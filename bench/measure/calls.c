@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
 /* What a call costs in an external program, which has one region of each library mapped at a time. The libraries take
- * turns, on one CPU. Prints a line a measurement: name, parameter, number of the library, ns an element.
+ * turns, on one CPU. Prints a line a measurement: what, number of the library, ns an element or a call.
  *
  *	calls LIBRARY...  */
 #define _GNU_SOURCE
@@ -182,22 +182,22 @@ static double signalled_write(struct bed *b, int n, int rounds)
 }
 
 static const struct {
-	const char *name;
+	const char *name;		/* a format for n */
 	body *run;
 	int polling, samplelen;		/* of the region */
 	int n[6];
 } cases[] = {
-	{ "sample_alloc + sample_put", alloc_put, 1, 4, { 1, 4, 16, 64, 256 } },
-	{ "sample_alloc + sample_put_many", alloc_put_many, 1, 4, { 1, 4, 16, 64, 256 } },
-	{ "sample_get + sample_put", get_put, 1, 4, { 1 } },
-	{ "sample_copy, values", copy, 1, 1024, { 4, 64, 1024 } },
-	{ "queue_push + queue_pull", push_pull, 1, 4, { 1 } },
-	{ "queue_push_many + queue_pull_many", push_pull_many, 1, 4, { 4, 16, 64, 256 } },
-	{ "read + process + write + put", cycle, 1, 4, { 1, 8, 64 } },
-	{ "signalled write, nobody sleeps", signalled_write, 0, 4, { 1, 64 } },
-	{ "own memory: sample_alloc + sample_put", alloc_put_own, 1, 4, { 1 } },
-	{ "own memory: queue_push + queue_pull", push_pull_own, 1, 4, { 1 } },
-	{ "own memory: queue_push_many + queue_pull_many", push_pull_many_own, 1, 4, { 64 } },
+	{ "sample_alloc + sample_put, %d", alloc_put, 1, 4, { 1, 4, 16, 64, 256 } },
+	{ "sample_alloc + sample_put_many, %d", alloc_put_many, 1, 4, { 1, 4, 16, 64, 256 } },
+	{ "sample_get + sample_put, %d", get_put, 1, 4, { 1 } },
+	{ "sample_copy, %d values", copy, 1, 1024, { 4, 64, 1024 } },
+	{ "queue_push + queue_pull, %d", push_pull, 1, 4, { 1 } },
+	{ "queue_push_many + queue_pull_many, %d", push_pull_many, 1, 4, { 4, 16, 64, 256 } },
+	{ "read + process + write + put, %d", cycle, 1, 4, { 1, 8, 64 } },
+	{ "signalled write, nobody sleeps, %d", signalled_write, 0, 4, { 1, 64 } },
+	{ "own memory: sample_alloc + sample_put, %d", alloc_put_own, 1, 4, { 1 } },
+	{ "own memory: queue_push + queue_pull, %d", push_pull_own, 1, 4, { 1 } },
+	{ "own memory: queue_push_many + queue_pull_many, %d", push_pull_many_own, 1, 4, { 64 } },
 };
 
 /* Map a region of b's library, whose node a child keeps. */
@@ -211,10 +211,10 @@ static pid_t enter(struct bed *b, int polling, int samplelen)
 	if (pid == 0) {
 		struct node n = node_make(library_open(b->l->path), name, polling, QUEUELEN, samplelen);
 		node_accept(&n);
-		shm_unlink(name);
 		pause();
 	}
 	b->shm = program_open(b->l, name, &b->base);
+	shm_unlink(name);
 	NEED(b->l->sample_alloc(&b->shm->pool, (struct sample **) b->elements, MOST) == MOST);
 	return pid;
 }
@@ -243,11 +243,12 @@ int main(int argc, char *argv[])
 			nodes[i] = enter(&beds[i], cases[c].polling, cases[c].samplelen);
 		for (const int *n = cases[c].n; *n; n++) {
 			double once = cases[c].run(&beds[0], *n, 256) / 256;
-			int rounds = (int) (TURN_NS / once) + 256;
+			int rounds = (int) (TURN_NS * effort() / once) + 256;
 			for (int turn = 0; turn < TURNS; turn++) {
 				for (int i = 0; i < libraries; i++) {
 					double ns = cases[c].run(&beds[i], *n, rounds) / rounds / *n;
-					printf("%s\t%d\t%d\t%.4f\n", cases[c].name, *n, i, ns);
+					printf(cases[c].name, *n);
+					printf("\t%d\t%.4f\n", i, ns);
 				}
 			}
 		}

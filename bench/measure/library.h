@@ -34,9 +34,9 @@
 
 /* Every libvillas-ext.so.1 has these. */
 #define CALLS(X) \
-	X(queue_init) X(queue_push) X(queue_pull) X(queue_push_many) X(queue_pull_many) \
+	X(queue_init) X(queue_destroy) X(queue_push) X(queue_pull) X(queue_push_many) X(queue_pull_many) \
 	X(queue_signalled_init) X(queue_signalled_push_many) X(queue_signalled_pull_many) \
-	X(memtype_managed_init) X(memory_alloc) X(pool_init) \
+	X(memtype_managed_init) X(memory_alloc) X(pool_init) X(pool_destroy) \
 	X(sample_alloc) X(sample_get) X(sample_put) X(sample_put_many) X(sample_copy) \
 	X(shmem_total_size) X(shmem_shared_open) X(shmem_shared_read) X(shmem_shared_write) X(shmem_shared_close)
 
@@ -82,15 +82,36 @@ static inline double now(void)
 	return (double) t.tv_sec * 1e9 + (double) t.tv_nsec;
 }
 
-/* Bind this thread to the nth CPU that the process may use, round and round. */
+/* How long to measure, 1 being for figures that count: tests of the programs themselves take less. */
+static inline double effort(void)
+{
+	const char *e = getenv("BENCH_EFFORT");
+
+	return e ? atof(e) : 1;
+}
+
+/* The CPUs that this process may use; to be called before it is bound to one. */
+static inline int cpus(void)
+{
+	static int count;
+	cpu_set_t all;
+
+	if (!count) {
+		NEED(!sched_getaffinity(0, sizeof(all), &all));
+		count = CPU_COUNT(&all);
+	}
+	return count;
+}
+
+/* Bind this thread to the nth of them, round and round. */
 static inline void pin(int n)
 {
 	static cpu_set_t all;
 	cpu_set_t one;
 
+	n %= cpus();
 	if (!CPU_COUNT(&all))
 		NEED(!sched_getaffinity(0, sizeof(all), &all));
-	n %= CPU_COUNT(&all);
 	for (int cpu = 0;; cpu++) {
 		if (CPU_ISSET(cpu, &all) && n-- == 0) {
 			CPU_ZERO(&one);
@@ -178,7 +199,10 @@ static inline void node_close(struct node *n, const char *name)
 		return;
 	}
 	atomic_store(&n->shm->node_stopped, 1);
-	pthread_cond_broadcast(&n->shm->out.qs.ready);
+	while (!atomic_load(&n->shm->ext_stopped) && !n->shm->polling) {	/* a program may be on its way into a wait */
+		n->l->queue_signalled_push_many(&n->shm->out.qs, NULL, 0);
+		usleep(1000);
+	}
 	shm_unlink(name);
 }
 
@@ -205,6 +229,7 @@ static inline pid_t child(void)
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			_exit(1);
+		alarm(120);	/* a library that stalls is an error */
 	}
 	return pid;
 }

@@ -90,6 +90,12 @@ int queue_init(struct queue *q, size_t size, struct memtype *mem)
 	return 0;
 }
 
+int queue_destroy(struct queue *q)
+{
+	q->state = STATE_DESTROYED;
+	return q->mem->free(q->mem, (char *) q + q->buffer_off, (q->buffer_mask + 1) * sizeof(struct queue_cell));
+}
+
 static inline struct queue_cell *cell(struct queue *q, size_t pos)
 {
 	return (struct queue_cell *) ((char *) q + q->buffer_off) + (pos & q->buffer_mask);
@@ -296,6 +302,12 @@ int pool_init(struct pool *p, size_t cnt, size_t blocksz, struct memtype *mem)
 		queue_push(&p->queue, buffer + i * p->blocksz);
 	p->state = STATE_INITIALIZED;
 	return 0;
+}
+
+int pool_destroy(struct pool *p)
+{
+	p->state = STATE_DESTROYED;
+	return queue_destroy(&p->queue) || p->mem->free(p->mem, pool_buffer(p), p->len);
 }
 
 int sample_alloc(struct pool *p, struct sample **s, int n)
