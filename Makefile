@@ -29,7 +29,7 @@ COMMANDS := $(patsubst cmd/%/,$(BUILD)/%,$(sort $(dir $(wildcard cmd/*/*.go))))
 EXTLDFLAGS := -Wl,-soname,$(SONAME) -Wl,--version-script=$(CURDIR)/ext/libvillas-ext.map -Wl,-Bsymbolic-functions \
 	-Wl,-z,now -Wl,-z,nodelete
 
-.PHONY: all run test test-python storm hostile churn soak soak-gen fuzz screens bench wheel install install-python uninstall man clean help needs-build needs-test
+.PHONY: all run test test-python storm hostile churn quiet soak soak-gen fuzz screens bench wheel install install-python uninstall man clean help needs-build needs-test
 
 all: $(LIB) $(EXAMPLES) $(COMMANDS)  ## build the library, the examples and the commands into build/
 
@@ -77,6 +77,10 @@ hostile: all $(CHECKED)  ## change HOSTILE_MUTATIONS words of a live region unde
 CHURN_ROUNDS ?= 100000
 churn: all  ## open and close both sides CHURN_ROUNDS times, in C and Go
 	VILLAS_EXT_LIMIT=4h CHURN_ROUNDS=$(CHURN_ROUNDS) $(LONG) LeavesNothingBehind
+
+QUIET_SECONDS ?= 10
+quiet: all  ## count the wake-ups and page faults of the library, QUIET_SECONDS idle and as long in full traffic
+	VILLAS_EXT_LIMIT=1h QUIET_SECONDS=$(QUIET_SECONDS) $(LONG) IsQuiet
 
 soak: SOAK_SECONDS = 3600
 soak: all  ## exchange at full rate for SOAK_SECONDS, threads and processes, both modes, C and Go

@@ -295,6 +295,10 @@ VX_EXPORT const char *shmem_shared_strerror(int errnum)
 		return "another program is attached to the region";
 	case EOWNERDEAD:
 		return "the other side died; a program may open the name again, a node accept again";
+	case ENOMEM:
+	case EPERM:
+	case EAGAIN:
+		return "no memory, or none may be locked: raise RLIMIT_MEMLOCK (ulimit -l, LimitMEMLOCK=), or do not lock the region";
 	case ETIMEDOUT:
 		return "the time is over";
 	case EPIPE:

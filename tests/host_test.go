@@ -3,7 +3,9 @@
 package tests
 
 import (
+	"cmp"
 	"fmt"
+	"os"
 	"testing"
 )
 
@@ -12,7 +14,7 @@ import (
 func TestTheLibraryIsAQuietGuest(t *testing.T) {
 	for _, program := range []string{
 		"fork_first", "fork_after", "constructor", "signal_handler", "blocked_signals", "no_altstack", "go_threads", "data_symbols",
-		"bad_input", "golden", "contract", "close_wakes", "by_hand", "helpers",
+		"bad_input", "golden", "contract", "close_wakes", "by_hand", "helpers", "lock_memory",
 	} {
 		t.Run(program, func(t *testing.T) {
 			bin := compile(t, "gcc", "host/"+program+".c")
@@ -35,6 +37,13 @@ func TestTheLibraryIsAQuietGuest(t *testing.T) {
 	t.Run("cancel", func(t *testing.T) {
 		run(t, []string{"GOLDEN=" + root + "/internal/layout/testdata"}, compile(t, "g++", "host/cancel.cc"))
 	})
+}
+
+// No thread of the library wakes up and no page is missing, idle and in traffic,
+// QUIET_SECONDS each.
+func TestTheLibraryIsQuiet(t *testing.T) {
+	seconds := cmp.Or(os.Getenv("QUIET_SECONDS"), "1")
+	t.Log(run(t, nil, compile(t, "gcc", "host/quiet.c"), seconds))
 }
 
 func TestAStoppedPeerHoldsNobodyForEver(t *testing.T) {

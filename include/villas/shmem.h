@@ -98,7 +98,8 @@ int shmem_shared_write(struct shmem_shared *shm, struct sample *smps[], unsigned
 
 #define SHMEM_NO_LEGACY 1u	/**< Refuse another side that knows only the original's pthread protocol (EPROTONOSUPPORT).
 				 *   Such a one must be trusted: glibc follows what it finds in the region. */
-#define SHMEM_LOCK_MEMORY 2u	/**< mlock(2) the region; open fails with its errno. */
+#define SHMEM_LOCK_MEMORY 2u	/**< mlock(2) the region. Where RLIMIT_MEMLOCK does not allow it, open and create fail
+				 *   with EPERM, ENOMEM or EAGAIN. */
 
 /** For shmem_shared_open_options(). */
 struct shmem_open_options {
