@@ -146,11 +146,12 @@ class Blocks:
     quads: MutableSequence[int]
     words: MutableSequence[int]
 
-    def __init__(self, memory: Any, first: int, stride: int) -> None:
+    def __init__(self, memory: Any, first: int, stride: int, value: Any) -> None:
         self.memory = memory
         self.first = first  # address
         self.stride = stride  # bytes
-        self.capacity = (stride - VALUES_OFFSET) // VALUE_SIZE  # values
+        self.value = value  # its type in C
+        self.capacity = (stride - VALUES_OFFSET) // ctypes.sizeof(value)  # values
         view: Any = memoryview(memory).cast("B")
         self.bytes, self.ints, self.floats = view, view.cast("i"), view.cast("f")
         self.quads, self.words = view.cast("q"), view.cast("Q")
@@ -221,18 +222,19 @@ class Lease(weakref.ref):  # type: ignore[type-arg]
 
 
 class Pool(Blocks):
-    """The blocks of one mapped region."""
+    """The blocks of one mapped pool. put takes an array of addresses and their number."""
 
-    def __init__(self, handle: Handle, address: int, blocks: abi.struct_shmem_blocks,
-                 put: Callable[[Any, int], Any]) -> None:
+    def __init__(self, handle: Handle, address: int, blocks: abi.struct_shmem_blocks, put: Callable[[Any, int], Any],
+                 value: Any = abi.union_sample_data) -> None:
         self.handle = handle
-        self.address = address  # of struct pool
+        self.address = address  # what allocates from it
         self.count: int = blocks.count
         self.leases: Dict[int, Lease] = {}  # by the address of the first block
         self.arrays: Any = None  # made at the first read or write of an array
         self._put = put
-        super().__init__((ctypes.c_char * (blocks.count * blocks.stride)).from_address(blocks.first), blocks.first, blocks.stride)
-        self._values = abi.union_sample_data * self.capacity
+        memory = (ctypes.c_char * (blocks.count * blocks.stride)).from_address(blocks.first)
+        super().__init__(memory, blocks.first, blocks.stride, value)
+        self._values = value * self.capacity
         handle.pools.add(self)
 
     def __contains__(self, at: int) -> bool:
@@ -289,9 +291,9 @@ class Pool(Blocks):
 class Private(Blocks):
     """The one block of a sample that was copied out of shared memory."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: bytes, value: Any) -> None:
         memory = ctypes.create_string_buffer(content, -(-len(content) // 8) * 8)
-        super().__init__(memory, ctypes.addressof(memory), len(content))
+        super().__init__(memory, ctypes.addressof(memory), len(content), value)
 
     def view(self, at: int, length: int, code: str) -> Any:
-        return view_of((ctypes.c_char * (length * VALUE_SIZE)).from_buffer(self.memory, VALUES_OFFSET), length, code)
+        return view_of((self.value * length).from_buffer(self.memory, VALUES_OFFSET), length, code)

@@ -10,13 +10,14 @@ import os
 
 from . import abi
 from ._memory import Handle
-from ._side import NOW, Calls, Pausing, Side, deadline_of, left_until, run, run_async
+from ._region import Region
+from ._side import NOW, Calls, Pausing, deadline_of, left_until, run, run_async
 
 # Seconds between two looks for a program. The C call looks every millisecond itself.
 _LOOK = 0.002
 
 
-class Node(Side):
+class Node(Region):
     """A node's side of a region: like a listening socket it has a name, and programs come and go one after the other.
 
     Creating it puts a region under the name, in place of one that a dead node left there. queuelen is the number of

@@ -11,10 +11,11 @@ import time
 
 from . import abi
 from ._memory import Handle
-from ._side import Calls, Side, deadline_of, left_until, slice_of
+from ._region import Region
+from ._side import Calls, deadline_of, left_until, slice_of
 
 
-class Program(Side):
+class Program(Region):
     """An external program's side of a region: see :func:`villas_ext.open`."""
 
 

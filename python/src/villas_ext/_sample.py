@@ -6,20 +6,16 @@ from __future__ import annotations
 
 import array
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Iterator, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Iterator, Sequence
 
-from ._memory import (
-    FORMAT, LENGTH, ORIGIN, RECEIVED, SENT, SEQUENCE, SOURCE_OFFSET, VALUE_SIZE, VALUES, VALUES_OFFSET, Blocks, Gone, Private, Unusable,
-)
+from ._held import Held
+from ._memory import FORMAT, LENGTH, ORIGIN, RECEIVED, SENT, SEQUENCE, SOURCE_OFFSET, VALUE_SIZE, VALUES, VALUES_OFFSET
 
 if TYPE_CHECKING:
     import numpy
 
     Floats = numpy.ndarray[Any, numpy.dtype[numpy.float32]]
     Integers = numpy.ndarray[Any, numpy.dtype[numpy.int32]]
-
-RELEASED = Gone("the sample was released")
-WRITTEN = Gone("the sample was written: it belongs to the other side now")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _FORMATS = 64  # values that can be marked as integers
@@ -60,7 +56,7 @@ def _datetime(attribute: str) -> Any:
     return property(get, set, doc=f":attr:`{attribute}` as a datetime in UTC, cut to microseconds.")
 
 
-class Sample:
+class Sample(Held):
     """A sample in shared memory, or a private :meth:`copy` of one. Reading and allocating give samples; nobody makes one.
 
     It holds its block of the region until it is written, released, or the ``with`` block that it stands in ends. A sample
@@ -70,17 +66,7 @@ class Sample:
     ``sample[i]`` is value i as a Python number, an int where the value is marked as one.
     """
 
-    __slots__ = ("_blocks", "_at", "_word", "_quiet", "__weakref__")
-
-    def __init__(self, blocks: Blocks, source: Any, index: int = 0, quiet: bool = False) -> None:
-        # The address moves out of source: at every moment just one of both holds it.
-        self._blocks = blocks
-        self._at: int = source[index]
-        source[index] = 0
-        self._word: int = (self._at - blocks.first) >> 2
-        self._quiet = quiet
-
-    # What the sample says.
+    __slots__ = ()
 
     @property
     def sequence(self) -> int:
@@ -97,11 +83,6 @@ class Sample:
     origin: datetime = _datetime("ts_origin")
     received: datetime = _datetime("ts_received")
     sent: datetime = _datetime("ts_sent")
-
-    @property
-    def capacity(self) -> int:
-        """How many values there is room for."""
-        return self._blocks.capacity
 
     @property
     def length(self) -> int:
@@ -136,7 +117,7 @@ class Sample:
         if isinstance(numbers, (list, tuple)):
             blocks.floats[start:start + n] = array.array("f", numbers)
         else:
-            blocks.ints[start]  # ValueError for a sample that is gone
+            self._check_held()
             blocks.view(self._at, n, "f")[:] = numbers
         blocks.words[(self._word >> 1) + FORMAT] = 0
         blocks.ints[self._word + LENGTH] = n
@@ -205,49 +186,8 @@ class Sample:
 
     def _check_room(self, n: int) -> None:
         if not 0 <= n <= self.capacity:
-            self.sequence  # ValueError for a sample that is gone
+            self._check_held()
             raise ValueError(f"{n} values do not fit: a sample of this region has room for {self.capacity}")
-
-    # How long it lasts.
-
-    @property
-    def released(self) -> bool:
-        """Whether this sample was released or written, or its region closed: nothing but this can be asked any more."""
-        return isinstance(self._blocks.bytes, Unusable)
-
-    def release(self) -> None:
-        """Give the sample back; a second time does nothing. BufferError if a view of its values is alive."""
-        if self._at:
-            at = self._at
-            self._blocks.check_unviewed(at)
-            self._give_up(RELEASED).put((at,))
-
-    def _give_up(self, why: Gone) -> Blocks:
-        blocks, self._blocks, self._at, self._word = self._blocks, why, 0, 0
-        return blocks
-
-    def _take_back(self, at: int, blocks: Blocks) -> None:
-        self._blocks, self._at, self._word = blocks, at, (at - blocks.first) >> 2
-
-    def __enter__(self) -> Sample:
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        try:
-            self.release()
-        except BufferError:
-            if exc[0] is None:  # else the traceback may hold the view; the finalizer will do
-                raise
-            self._quiet = True
-
-    def __del__(self) -> None:
-        if self._at:
-            self._blocks.abandon(self._at, self._quiet)
-
-    def copy(self) -> Sample:
-        """A sample of the same content in private memory, to be kept and changed as long as one likes. It can be sent as
-        the contents of another one: ``shm.alloc(copy)``."""
-        return _from_content(self._content())
 
     def _content(self) -> bytes:
         start = self._word << 2
@@ -262,15 +202,7 @@ class Sample:
         self._blocks.bytes[start:start + 8] = content[:8]
         self._blocks.bytes[start + SOURCE_OFFSET:start + len(content)] = content[SOURCE_OFFSET:]
 
-    def __reduce__(self) -> Tuple[Any, ...]:
-        return _from_content, (self._content(),)  # a pickle holds a copy
-
     def __repr__(self) -> str:
         if self.released:
             return "<Sample, released>"
         return f"<Sample {self.sequence}: {list(self)}>"
-
-
-def _from_content(content: bytes) -> Sample:
-    blocks = Private(content)
-    return Sample(blocks, [blocks.first])

@@ -1,26 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 
-"""What both sides of a region do alike: read, write, allocate, iterate, close."""
+"""What all sides do alike, whatever their samples look like: read, write, iterate, close."""
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
 import errno
-import struct
 import time
 import warnings
 from collections import deque
-from datetime import datetime
-from typing import Any, Callable, Deque, Generator, Iterable, List, NoReturn, Sequence, Tuple, TypeVar
+from typing import Any, Callable, Deque, Generator, Generic, Iterable, List, NoReturn, Sequence, Tuple, Type, TypeVar
 
 from . import _library, abi
-from ._arrays import Rows, SampleArray, Table, Times
-from ._memory import LENGTH, SEQUENCE, SOURCE_OFFSET, VALUES_OFFSET, Blocks, Handle, Pool, inherited
-from ._sample import WRITTEN, Sample, to_ns
+from ._arrays import Rows, SampleArray, Table
+from ._held import WRITTEN, Held
+from ._memory import Blocks, Handle, Pool, inherited
 from ._watch import Watch
 
-_Self = TypeVar("_Self", bound="Side")
+_Self = TypeVar("_Self", bound="Side[Any]")
+_S = TypeVar("_S", bound=Held)
 _T = TypeVar("_T")
 
 #: The longest stay in a C call, in ns. A signal handler, that of Ctrl-C for one, runs after it at the latest. The library
@@ -37,34 +36,27 @@ _One = ctypes.c_size_t * 1
 _ZERO = abi.struct_timespec(0, 0)
 NOW = ctypes.addressof(_ZERO)
 
-# What is set in a sample that was allocated, around what must stay.
-_head = struct.Struct("=ii")
-_rest = struct.Struct("=q6qQ")
-assert (SEQUENCE, LENGTH) == (0, 1) and SOURCE_OFFSET + _rest.size == VALUES_OFFSET
-
-
 class Calls:
-    """The C functions of one kind of side, with addresses as plain numbers.
+    """The C functions of one kind of side, by the beginnings of their names, with addresses as plain numbers.
 
     Those that never wait keep the GIL: giving it up costs as much as the call, and up to milliseconds while another
     thread computes. Those that may wait (and a close, and an accept) release it.
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, side: str, samples: str = "sample", errors: str = "shmem_shared") -> None:
         library = _library.load()
         self._waiting = library
         self._leaves = ctypes.PyDLL(library._name, handle=library._handle, use_errno=True)
         pointer, count = ctypes.c_void_p, ctypes.c_uint
-        self.read_now = self._leaf(f"{kind}_read_timeout", pointer, pointer, count, pointer)
-        self.write_now = self._leaf(f"{kind}_write", pointer, pointer, count)
-        self.alloc = self._leaf("sample_alloc", pointer, pointer, ctypes.c_int)
-        self.put_many = self._leaf("sample_put_many", pointer, ctypes.c_int)
-        self.blocks = self._leaf("shmem_shared_blocks", pointer, pointer)
-        self.read = self.waiting(f"{kind}_read_timeout", pointer, pointer, count, pointer)
-        self._strerror = library["shmem_shared_strerror"]
+        self.read_now = self.leaf(f"{side}_read_timeout", pointer, pointer, count, pointer)
+        self.write_now = self.leaf(f"{side}_write", pointer, pointer, count)
+        self.alloc = self.leaf(f"{samples}_alloc", pointer, pointer, ctypes.c_int)
+        self.put_many = self.leaf(f"{samples}_put_many", pointer, ctypes.c_int)
+        self.read = self.waiting(f"{side}_read_timeout", pointer, pointer, count, pointer)
+        self._strerror = library[f"{errors}_strerror"]
         self._strerror.restype = ctypes.c_char_p
 
-    def _leaf(self, name: str, *arguments: Any) -> Any:
+    def leaf(self, name: str, *arguments: Any) -> Any:
         function = self._leaves[name]
         function.argtypes = arguments
         return function
@@ -121,8 +113,8 @@ def _pauses() -> Generator[float, None, None]:
         pause = min(2 * pause, _PAUSE)
 
 
-class Side:
-    """One side of a region: what :func:`villas_ext.open` and :class:`villas_ext.Node` have in common.
+class Side(Generic[_S]):
+    """One side of an exchange of samples.
 
     Any number of threads may use it at once. ``timeout`` is in seconds: None waits for ever, 0 does not wait. Calls that
     wait release the GIL, and signal handlers run meanwhile: Ctrl-C ends a wait within 50 ms, and loses no sample.
@@ -132,7 +124,10 @@ class Side:
     ECANCELED when another thread closed this one meanwhile; ValueError after the close.
     """
 
-    _pool: Pool  # of the present region
+    _Sample: Type[_S]
+    _Table: Type[Table] = Table  # what collects many samples
+    _pool: Pool  # that this side allocates from
+    _source: Pool  # of the samples that it receives now
 
     def __init__(self, name: str, calls: Calls, handle: Handle) -> None:
         self._name = name
@@ -141,12 +136,6 @@ class Side:
         self._ahead: Deque[Tuple[Pool, int]] = deque()  # taken, and not yet handed out: the next read's
         self._watch = Watch(self)
         self._without_pause = 0
-
-    def _map(self, pool: int, shared: int) -> None:
-        """View the blocks of the present region."""
-        blocks = abi.struct_shmem_blocks()
-        self._calls.blocks(shared, ctypes.addressof(blocks))
-        self._pool = Pool(self._handle, pool, blocks, self._calls.put_many)
 
     @property
     def name(self) -> str:
@@ -165,22 +154,22 @@ class Side:
 
     # Reading.
 
-    def read(self, timeout: float | None = None) -> Sample:
+    def read(self, timeout: float | None = None) -> _S:
         """Wait for the next sample and take it. It is the caller's until it is released or written."""
         taken = _One()
         try:
             pool, _ = self._pull(taken, 1, deadline_of(timeout))
-            return Sample(pool, taken)
+            return self._Sample(pool, taken)
         except BaseException:
             self._keep(taken)
             raise
 
-    def read_many(self, n: int, timeout: float | None = None) -> List[Sample]:
+    def read_many(self, n: int, timeout: float | None = None) -> List[_S]:
         """Wait for a sample, and take up to n of those that are there."""
         taken = _room(n)
         try:
             pool, got = self._pull(taken, n, deadline_of(timeout))
-            return [Sample(pool, taken, i) for i in range(got)]
+            return [self._Sample(pool, taken, i) for i in range(got)]
         except BaseException:
             self._keep(taken)
             raise
@@ -195,7 +184,7 @@ class Side:
         with numpy, the arrays are views of shared memory if they can be: that is if one read gave all, the blocks follow
         each other, and all have as many values; see :attr:`SampleArray.shared`.
         """
-        table, deadline = Table(copy, minimum), deadline_of(timeout)
+        table, deadline = self._Table(copy, minimum), deadline_of(timeout)
         while len(table) < max(1, min(n, minimum)):
             taken = _room(n - len(table))
             try:
@@ -206,12 +195,12 @@ class Side:
             self._gather(table, pool, taken, got)
         return table.finish()
 
-    async def read_async(self, timeout: float | None = None) -> Sample:
+    async def read_async(self, timeout: float | None = None) -> _S:
         """:meth:`read` for asyncio. Cancelling it loses no sample: the next read gets it."""
         taken = _One()
         try:
             pool, _ = await self._pull_async(taken, 1, deadline_of(timeout))
-            return Sample(pool, taken)
+            return self._Sample(pool, taken)
         except BaseException:
             self._keep(taken)
             raise
@@ -219,7 +208,7 @@ class Side:
     async def read_array_async(self, n: int, *, minimum: int = 1, copy: bool = True,
                                timeout: float | None = None) -> SampleArray:
         """:meth:`read_array` for asyncio."""
-        table, deadline = Table(copy, minimum), deadline_of(timeout)
+        table, deadline = self._Table(copy, minimum), deadline_of(timeout)
         while len(table) < max(1, min(n, minimum)):
             taken = _room(n - len(table))
             try:
@@ -266,14 +255,14 @@ class Side:
                 got += 1
             return pool, got
         if self._watch.busy:
-            return self._pool, 0
+            return self._source, 0
         got = self._calls.read_now(self._handle.address, taken, n, NOW)
         if got < 0:
             err = ctypes.get_errno()
             if err != errno.ETIMEDOUT:
                 self._fail(err, waited)
             got = 0
-        return self._pool, got
+        return self._source, got
 
     async def _pull_async(self, taken: Any, n: int, deadline: float | None) -> Tuple[Pool, int]:
         loop = asyncio.get_running_loop()
@@ -324,7 +313,7 @@ class Side:
 
     def _pool_of(self, at: int) -> Pool:
         # Of a former region, if a node made a fresh one in the middle of a read.
-        return self._pool if at in self._pool else next((p for p in self._handle.pools if at in p), self._pool)
+        return self._source if at in self._source else next((p for p in self._handle.pools if at in p), self._source)
 
     def _break_off(self, failure: BaseException, table: Table, taken: Any) -> None:
         """What happened was the end of the time or of the samples, and there are some; else raise it."""
@@ -350,36 +339,7 @@ class Side:
 
     # Writing.
 
-    def alloc(self, values: Any = (), *, sequence: int = 0, ts_origin: int | datetime | None = None,
-              ts_received: int | datetime | None = None, ts_sent: int | datetime | None = None,
-              timeout: float | None = 0) -> Sample:
-        """Take a free sample and fill it in, to be written: values as floats, and times, which are now unless given.
-
-        ``alloc(sample)`` makes it a copy of a sample of any region. Raises OSError with errno ENOBUFS if none is free and
-        none becomes free in time: the other side must read, and this one release.
-        """
-        taken = _One()
-        with self._handle.lock:
-            got = self._allocate(taken, 1)
-        if not got and not run(self._allocating(taken, deadline_of(timeout))):
-            raise self._exhausted()
-        sample = Sample(self._pool_of(taken[0]), taken, quiet=True)
-        if isinstance(values, Sample):
-            sample.copy_from(values)
-        else:
-            self._fill(sample, sequence, ts_origin, ts_received, ts_sent)
-            sample.values = values
-        sample._quiet = False
-        return sample
-
-    def _fill(self, sample: Sample, sequence: int, *times: int | datetime | None) -> None:
-        now = time.time_ns()
-        ns = [part for t in times for part in divmod(now if t is None else to_ns(t), 1_000_000_000)]
-        start, memory = sample._word << 2, sample._blocks.bytes
-        _head.pack_into(memory, start, (sequence + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000, 0)
-        _rest.pack_into(memory, start + SOURCE_OFFSET, 0, *ns, 0)
-
-    def write(self, sample: Sample, timeout: float | None = None) -> None:
+    def write(self, sample: _S, timeout: float | None = None) -> None:
         """Wait for room in the queue and send the sample, which is the other side's from then on. TimeoutError if there
         is none in time, and the sample is still the caller's. BufferError if a view of its values is alive."""
         at = sample._at
@@ -392,43 +352,26 @@ class Side:
         if not run(self._handing_over([sample], timeout)):
             raise self._calls.error(errno.ETIMEDOUT, self._name)
 
-    def write_many(self, samples: Iterable[Sample], timeout: float | None = None) -> int:
+    def write_many(self, samples: Iterable[_S], timeout: float | None = None) -> int:
         """Wait for room for all samples, but no longer than timeout, and send them in order. Returns how many went in:
         the others are still the caller's. TimeoutError if none did."""
         samples = list(samples)
-        done = run(self._handing_over(samples, timeout))
-        if samples and not done:
-            raise self._calls.error(errno.ETIMEDOUT, self._name)
-        return done
+        return self._send(self._handing_over(samples, timeout), len(samples) > 0)
 
-    def write_array(self, values: Any, *, sequence: int | Any = 0, ts_origin: Times = None, ts_received: Times = None,
-                    ts_sent: Times = None, format: int = 0, timeout: float | None = None) -> int:
-        """Send the rows of values, each as a sample, and return how many were sent before the time was over.
-
-        values is two-dimensional, or what :meth:`read_array` gave, which is sent as it is. sequence is the number of the
-        first sample or an array of all; times are ns since 1970, one for all or an array, and now unless given. Columns
-        whose bit is set in format are sent as integers. Waits for free samples and for room. Rows are copied into shared
-        memory, as many as there are free samples in one step; those of an array that is shared are handed over as they
-        are, and what was not sent in time is left in it. TimeoutError if none was sent.
-        """
-        if isinstance(values, SampleArray) and values.shared:
-            done = run(self._writing_shared(values, deadline_of(timeout)))
-            if not done:
-                raise self._calls.error(errno.ETIMEDOUT, self._name)
-            return done
-        rows = Rows(values, self.capacity, sequence, (ts_origin, ts_received, ts_sent), format)
-        done = run(self._writing_array(rows, deadline_of(timeout)))
-        if len(rows) and not done:
-            raise self._calls.error(errno.ETIMEDOUT, self._name)
-        return done
-
-    async def write_async(self, sample: Sample, timeout: float | None = None) -> None:
+    async def write_async(self, sample: _S, timeout: float | None = None) -> None:
         """:meth:`write` for asyncio. A write that is cancelled leaves the sample with the caller."""
         if not await run_async(self._handing_over([sample], timeout)):
             raise self._calls.error(errno.ETIMEDOUT, self._name)
 
-    def _handing_over(self, samples: Sequence[Sample], timeout: float | None) -> Pausing[int]:
-        given: List[Tuple[Sample, int, Blocks]] = []
+    def _send(self, steps: Pausing[int], some: bool) -> int:
+        """Write, and return how many went in; TimeoutError if there were some and none did."""
+        done = run(steps)
+        if some and not done:
+            raise self._calls.error(errno.ETIMEDOUT, self._name)
+        return done
+
+    def _handing_over(self, samples: Sequence[_S], timeout: float | None) -> Pausing[int]:
+        given: List[Tuple[_S, int, Blocks]] = []
 
         def keep(first: int) -> None:
             for sample, at, blocks in given[first:]:
@@ -436,7 +379,7 @@ class Side:
 
         try:
             for sample in samples:
-                sample.sequence  # ValueError if it is gone, as at its second place in samples
+                sample._check_held()  # at its second place in samples it is not
                 sample._blocks.check_unviewed(sample._at)
                 given.append((sample, sample._at, sample._give_up(WRITTEN)))
         except BaseException:
@@ -472,6 +415,15 @@ class Side:
         if wrote < 0:
             self._fail(ctypes.get_errno(), done > 0, reading=False)
         return done + wrote
+
+    def _take_free(self, timeout: float | None) -> _S:
+        """A free sample, to be filled in before anybody may forget it."""
+        taken = _One()
+        with self._handle.lock:
+            got = self._allocate(taken, 1)
+        if not got and not run(self._allocating(taken, deadline_of(timeout))):
+            raise self._exhausted()
+        return self._Sample(self._pool_of(taken[0]), taken, quiet=True)
 
     def _allocate(self, taken: Any, n: int) -> int:
         """Take up to n free samples. The lock is held."""
@@ -579,12 +531,12 @@ class Side:
         if handle is not None and handle.address:
             warnings.warn(f"{self!r} was never closed", ResourceWarning, stacklevel=2, source=self)
 
-    def __iter__(self) -> Iteration:
+    def __iter__(self) -> Iteration[_S]:
         """Samples until the other side stops. Each is taken back when the loop goes on, unless it was written: to keep one,
         copy it. A view of its values may be used for one round more; what is kept longer is a BufferError."""
         return Iteration(self)
 
-    def __aiter__(self) -> Iteration:
+    def __aiter__(self) -> Iteration[_S]:
         """The same for ``async for``."""
         return Iteration(self)
 
@@ -596,21 +548,21 @@ class Side:
         return f"<villas_ext.{type(self).__name__} {self._name}, {state}>"
 
 
-class Iteration:
+class Iteration(Generic[_S]):
     """A loop over the samples that a side receives."""
 
-    def __init__(self, side: Side) -> None:
+    def __init__(self, side: Side[_S]) -> None:
         self._side = side
-        self._now: Sample | None = None  # in the body of the loop
-        self._before: Sample | None = None  # out of it, with a view that lives on
+        self._now: _S | None = None  # in the body of the loop
+        self._before: _S | None = None  # out of it, with a view that lives on
 
-    def __iter__(self) -> Iteration:
+    def __iter__(self) -> Iteration[_S]:
         return self
 
-    def __aiter__(self) -> Iteration:
+    def __aiter__(self) -> Iteration[_S]:
         return self
 
-    def __next__(self) -> Sample:
+    def __next__(self) -> _S:
         self._go_on()
         try:
             self._now = self._side.read()
@@ -619,7 +571,7 @@ class Iteration:
         self._now._quiet = True
         return self._now
 
-    async def __anext__(self) -> Sample:
+    async def __anext__(self) -> _S:
         self._go_on()
         try:
             self._now = await self._side.read_async()

@@ -20,7 +20,7 @@ class Watch:
     the waiting coroutine is cancelled, and the order stays. While it is at it (busy), nobody else reads from the queue.
     """
 
-    def __init__(self, side: Side) -> None:
+    def __init__(self, side: Side[Any]) -> None:
         self.busy = False
         self._side = weakref.ref(side)  # a thread must not keep the side alive
         self._changed = side._handle.changed

@@ -20,7 +20,7 @@ from __future__ import annotations
 import ctypes
 import platform
 from ctypes import (
-    CFUNCTYPE, POINTER, Structure, Union, c_bool, c_char, c_char_p, c_double, c_float, c_int, c_long, c_size_t, c_ssize_t,
+    CFUNCTYPE, POINTER, Structure, Union, c_bool, c_char, c_char_p, c_double, c_float, c_int, c_int64, c_long, c_size_t, c_ssize_t,
     c_uint, c_uint32, c_uint64, c_void_p,
 )
 from typing import Any, Dict, List, Tuple
@@ -50,6 +50,12 @@ DEFAULT_SHMEM_QUEUELEN = 512
 DEFAULT_SHMEM_SAMPLELEN = 64
 SHMEM_NO_LEGACY, SHMEM_LOCK_MEMORY = 1, 2
 SHMEM_PROGRAM_ATTACHED, SHMEM_PROGRAM_STOPPED, SHMEM_PROGRAM_DIED, SHMEM_MUTEX_STUCK = 1, 2, 3, 4
+
+# <villas/pair.h>
+VILLAS_PAIR_HAS_ORIGIN, VILLAS_PAIR_HAS_RECEIVED, VILLAS_PAIR_HAS_OFFSET = 1, 2, 4
+VILLAS_PAIR_HAS_SEQUENCE, VILLAS_PAIR_HAS_DATA = 8, 0x10
+VILLAS_PAIR_NEW_FRAME, VILLAS_PAIR_NEW_SIMULATION = 0x10000, 0x20000
+VILLAS_PAIR_NO_LEGACY, VILLAS_PAIR_LOCK_MEMORY = 1, 2
 
 # <villas/log.h>, <villas/list.h>, <villas/kernel/kernel.h>
 (LOG_POOL, LOG_QUEUE, LOG_CONFIG, LOG_HOOK, LOG_PATH, LOG_NODE, LOG_MEM, LOG_WEB, LOG_API, LOG_LOG, LOG_VFIO, LOG_PCI,
@@ -154,13 +160,6 @@ class struct_sample(Structure):
     ]
 
 
-def sample_data(sample: Any) -> Any:
-    """The values of a :class:`struct_sample` or of a pointer to one: an array of :class:`union_sample_data` with
-    ``length`` elements, in the sample's memory."""
-    s = sample if isinstance(sample, struct_sample) else sample.contents
-    return (union_sample_data * s.length).from_address(ctypes.addressof(s) + struct_sample.data.offset)
-
-
 class union_shmem_queue(Union):
     _fields_ = [("q", struct_queue), ("qs", struct_queue_signalled)]
 
@@ -201,6 +200,52 @@ def SHMEM_NODE_OPTIONS_INIT() -> struct_shmem_node_options:
     return struct_shmem_node_options(size, DEFAULT_SHMEM_QUEUELEN, DEFAULT_SHMEM_SAMPLELEN, 0, 0, -1, 0o600, 0xFFFFFFFF)
 
 
+class struct_villas_pair(Structure):
+    """Opaque."""
+
+
+class _complex(Structure):
+    _fields_ = [("re", c_float), ("im", c_float)]
+
+
+class union_villas_pair_value(Union):
+    _fields_ = [("f", c_double), ("i", c_int64), ("b", c_bool), ("z", _complex)]
+
+
+class _pair_ts(Structure):
+    _fields_ = [("origin", struct_timespec), ("received", struct_timespec)]
+
+
+class struct_villas_pair_sample(Structure):
+    """The 88 bytes in front of a sample's values; see :func:`sample_data`."""
+
+    _fields_ = [
+        ("sequence", c_uint64), ("length", c_uint), ("capacity", c_uint), ("flags", c_int), ("signals", c_uint64 * 2),
+        ("refcnt", c_int), ("pool_off", c_int64), ("ts", _pair_ts), ("data", union_villas_pair_value * 0),
+    ]
+
+
+class struct_villas_pair_options(Structure):
+    _fields_ = [
+        ("size", c_size_t), ("queuelen", c_int), ("samplelen", c_int), ("polling", c_int), ("flags", c_uint), ("spin", c_int),
+        ("mode", c_uint), ("group", c_uint), ("timeout", POINTER(struct_timespec)),
+    ]
+
+
+def VILLAS_PAIR_OPTIONS_INIT() -> struct_villas_pair_options:
+    """The defaults, for :c:func:`villas_pair_open`."""
+    size = ctypes.sizeof(struct_villas_pair_options)
+    return struct_villas_pair_options(size, 512, 64, 0, 0, -1, 0o600, 0xFFFFFFFF)
+
+
+def sample_data(sample: Any) -> Any:
+    """The values of a :class:`struct_sample` or :class:`struct_villas_pair_sample`, or of a pointer to one: an array of
+    ``length`` unions in the sample's memory."""
+    s = sample.contents if hasattr(sample, "contents") else sample
+    kind = union_sample_data if isinstance(s, struct_sample) else union_villas_pair_value
+    return (kind * s.length).from_address(ctypes.addressof(s) + type(s).data.offset)
+
+
 class struct_log(Structure):
     _fields_ = [
         ("state", c_int), ("epoch", struct_timespec), ("level", c_int), ("facilities", c_long), ("path", c_char_p),
@@ -236,9 +281,11 @@ Prototype = Tuple[Any, List[Any]]  #: Result and arguments. Variadic functions t
 _mem, _queue, _qs, _pool = POINTER(struct_memtype), POINTER(struct_queue), POINTER(struct_queue_signalled), POINTER(struct_pool)
 _sample, _shm, _node, _ts = POINTER(struct_sample), POINTER(struct_shmem_shared), POINTER(struct_shmem_node), POINTER(struct_timespec)
 _samples, _pointers = POINTER(_sample), POINTER(c_void_p)
+_pair, _pair_sample = POINTER(struct_villas_pair), POINTER(struct_villas_pair_sample)
+_pair_samples = POINTER(_pair_sample)
 _log, _list, _version, _set = POINTER(struct_log), POINTER(struct_list), POINTER(struct_version), POINTER(cpu_set_t)
 
-#: Functions of both the original and ours, and ours alone (``shmem_node_*``, ``*_timeout``, ...), by name.
+#: Functions of both the original and ours, and ours alone (``shmem_node_*``, ``*_timeout``, ``villas_pair_*``, ...), by name.
 FUNCTIONS: Dict[str, Prototype] = {
     "sample_alloc": (c_int, [_pool, _samples, c_int]),
     "sample_free": (None, [_samples, c_int]),
@@ -294,6 +341,19 @@ FUNCTIONS: Dict[str, Prototype] = {
     "shmem_node_write": (c_int, [_node, _samples, c_uint]),
     "shmem_node_write_timeout": (c_int, [_node, _samples, c_uint, _ts]),
     "shmem_node_close": (c_int, [_node]),
+    "villas_pair_open": (_pair, [c_char_p, c_char_p, POINTER(struct_villas_pair_options)]),
+    "villas_pair_alloc": (c_int, [_pair, _pair_samples, c_uint]),
+    "villas_pair_read": (c_int, [_pair, _pair_samples, c_uint]),
+    "villas_pair_read_timeout": (c_int, [_pair, _pair_samples, c_uint, _ts]),
+    "villas_pair_write": (c_int, [_pair, _pair_samples, c_uint]),
+    "villas_pair_write_timeout": (c_int, [_pair, _pair_samples, c_uint, _ts]),
+    "villas_pair_get": (c_int, [_pair_sample]),
+    "villas_pair_put": (c_int, [_pair_sample]),
+    "villas_pair_put_many": (c_int, [_pair_samples, c_uint]),
+    "villas_pair_copy": (c_int, [_pair_sample, _pair_sample]),
+    "villas_pair_ours": (c_int, [_pair]),
+    "villas_pair_close": (c_int, [_pair]),
+    "villas_pair_strerror": (c_char_p, [c_int]),
 }
 
 #: The original's helper functions. The library exports each as ``villas_NAME`` and, for old binaries only, as NAME: a

@@ -82,21 +82,32 @@ def contract_prototypes() -> Dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", [n for n in CONTRACT["structs"]])
-def test_structures_have_the_contracts_sizes_and_offsets(name: str) -> None:
-    want, have = CONTRACT["structs"][name], getattr(abi, name.replace(" ", "_"))
-    assert (ctypes.sizeof(have), ctypes.alignment(have)) == (want["sizeof"], want["alignof"])
+def fields_are(have: Any, fields: Any, value: Any) -> None:
+    """Every field is where the contract has it, and there is no other."""
     direct = set()
-    for path, field in want["fields"].items():
-        path = path.replace("data[0]", "data")
+    for path, field in fields.items():
+        path = path.replace("data[0]", "data").replace("data[]", "data")
         offset, kind = 0, have
         for part in path.split("."):
             offset += getattr(kind, part).offset
             kind = dict(kind._fields_)[part]
         direct.add(path.split(".")[0])
-        size = ctypes.sizeof(abi.union_sample_data if path == "data" else kind)
+        size = ctypes.sizeof(value if path == "data" else kind)
         assert (offset, size) == (field["offset"], field["size"]), path
     assert direct == {field[0] for field in have._fields_}
+
+
+@pytest.mark.parametrize("name", [n for n in CONTRACT["structs"]])
+def test_structures_have_the_contracts_sizes_and_offsets(name: str) -> None:
+    want, have = CONTRACT["structs"][name], getattr(abi, name.replace(" ", "_"))
+    assert (ctypes.sizeof(have), ctypes.alignment(have)) == (want["sizeof"], want["alignof"])
+    fields_are(have, want["fields"], abi.union_sample_data)
+
+
+def test_a_pairs_sample_has_the_contracts_size_and_offsets() -> None:
+    want = json.loads((ROOT / "internal/layout/testdata/layout-g.json").read_text())["layout"]["sample"]
+    assert ctypes.sizeof(abi.struct_villas_pair_sample) == want["sizeof"]
+    fields_are(abi.struct_villas_pair_sample, want["fields"], abi.union_villas_pair_value)
 
 
 def test_offsets_within_shmem_shared() -> None:
@@ -137,35 +148,34 @@ def test_prototypes_are_the_headers(tmp_path: pathlib.Path) -> None:
             name, proto = prototype(match[1])
             declared[name] = proto
     ours = {**abi.FUNCTIONS, **abi.HELPERS}
-    assert {name for name in declared if not name.startswith("villas_pair")} == set(ours)
+    assert set(declared) == set(ours)
     for name, proto in ours.items():
         same(proto, declared[name], name)
 
 
-def test_our_own_structures_are_the_headers(tmp_path: pathlib.Path) -> None:
-    lines = []
-    for name in ("shmem_blocks", "shmem_open_options", "shmem_node_options"):
+def test_our_own_structures_and_constants_are_the_headers(tmp_path: pathlib.Path) -> None:
+    claims = []
+    for name in ("shmem_blocks", "shmem_open_options", "shmem_node_options", "villas_pair_options", "villas_pair_sample"):
         have = getattr(abi, f"struct_{name}")
-        lines.append(f"_Static_assert(sizeof(struct {name}) == {ctypes.sizeof(have)}, \"\");")
+        claims.append(f"sizeof(struct {name}) == {ctypes.sizeof(have)}")
         for field, kind in have._fields_:
-            offset = getattr(have, field).offset
-            lines.append(f"_Static_assert(offsetof(struct {name}, {field}) == {offset}, \"{name}.{field}\");")
-            lines.append(f"_Static_assert(sizeof(((struct {name} *) 0)->{field}) == {ctypes.sizeof(kind)}, \"{name}.{field}\");")
-    defaults = abi.SHMEM_NODE_OPTIONS_INIT()
-    numbers = [(field, kind) for field, kind in defaults._fields_ if field not in ("event", "context")]
-    fields = " && ".join(f"o.{field} == ({kind_of(kind)}) {getattr(defaults, field)}u" for field, kind in numbers)
+            claims.append(f"offsetof(struct {name}, {field}) == {getattr(have, field).offset}")
+            if field != "data":
+                claims.append(f"sizeof(((struct {name} *) 0)->{field}) == {ctypes.sizeof(kind)}")
+    claims.append(f"sizeof(union villas_pair_value) == {ctypes.sizeof(abi.union_villas_pair_value)}")
+    constants = [name for name in dir(abi) if re.match("SHMEM_[A-Z]|VILLAS_PAIR_", name) and isinstance(getattr(abi, name), int)]
+    assert len(constants) == 15
+    claims += [f"{name} == {getattr(abi, name)}" for name in constants]
+    for kind, initial in (("shmem_node_options", abi.SHMEM_NODE_OPTIONS_INIT()), ("villas_pair_options", abi.VILLAS_PAIR_OPTIONS_INIT())):
+        for field, _ in initial._fields_:
+            value = getattr(initial, field)
+            same = f"!o.{field}" if not value else f"o.{field} == (__typeof__(o.{field})) {value}"
+            claims.append(f"({{ struct {kind} o = {kind.upper()}_INIT; {same}; }})")
     source = tmp_path / "own.c"
-    events = [f"SHMEM_PROGRAM_{n}" for n in ("ATTACHED", "STOPPED", "DIED")] + ["SHMEM_MUTEX_STUCK", "SHMEM_NO_LEGACY", "SHMEM_LOCK_MEMORY"]
-    fields += "".join(f" && {n} == {getattr(abi, n)}" for n in events)
-    source.write_text("#include <stddef.h>\n#include <villas/shmem_node.h>\n" + "\n".join(lines) +
-                      "\nint main(void) { struct shmem_node_options o = SHMEM_NODE_OPTIONS_INIT; return !(!o.event && !o.context && " +
-                      fields.replace("-1u", "-1") + "); }\n")
-    subprocess.run(["gcc", "-I", INCLUDE, source, "-o", tmp_path / "own", "-L", BUILD, "-lvillas-ext"], check=True)
-    subprocess.run([tmp_path / "own"], check=True)
-
-
-def kind_of(kind: Any) -> str:
-    return {ctypes.c_size_t: "size_t", ctypes.c_int: "int", ctypes.c_uint: "unsigned"}[kind]
+    source.write_text("#include <stddef.h>\n#include <stdio.h>\n#include <villas/shmem_node.h>\n#include <villas/pair.h>\nint main(void)\n{\n" +
+                      "".join(f"\tif (!({claim}))\n\t\tputs({json.dumps(claim)});\n" for claim in claims) + "}\n")
+    subprocess.run(["gcc", "-I", INCLUDE, source, "-o", tmp_path / "own"], check=True)
+    assert subprocess.run([tmp_path / "own"], capture_output=True, text=True, check=True).stdout == ""
 
 
 def test_every_exported_symbol_is_there() -> None:
@@ -174,8 +184,8 @@ def test_every_exported_symbol_is_there() -> None:
     ours = {f"{n}@@VILLAS_EXT_0.3" for n in abi.DATA} | {f"{n}@VILLAS_EXT_0.3" for n in abi.HELPERS}
     ours |= {f"villas_{n}@@VILLAS_EXT_1.0" for n in abi.HELPERS}
     contract = contract_prototypes()
-    ours |= {f"{n}@@VILLAS_EXT_{'0.3' if n in contract else '1.0'}" for n in abi.FUNCTIONS}
-    assert {symbol for symbol in exported if not symbol.startswith("villas_pair")} == ours
+    ours |= {f"{n}@@VILLAS_EXT_{'0.3' if n in contract else '1.1' if n.startswith('villas_pair_') else '1.0'}" for n in abi.FUNCTIONS}
+    assert exported == ours
 
 
 def test_raw_calls_work(region: str) -> None:
