@@ -69,7 +69,8 @@ def test_numbers_and_times_of_each_row(pair: Pair) -> None:
     assert list(array.ts_sent) == [NS] * 3 and list(array.ts_received) == [0, 0, -5]
     pair.node.write_array([[0.0]] * 4, sequence=2**31 - 2)
     pair.node.write_array([[0.0]] * 4, sequence=-2)
-    assert list(pair.shm.read_array(8).sequence) == [2**31 - 2, 2**31 - 1, -(2**31), -(2**31) + 1, -2, -1, 0, 1]
+    array = pair.shm.read_array(8)
+    assert list(array.sequence) == [2**31 - 2, 2**31 - 1, -(2**31), -(2**31) + 1, -2, -1, 0, 1] and list(array.length) == [1] * 8
 
 
 def test_integers(pair: Pair) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import random
 import threading
@@ -70,6 +71,41 @@ def test_cancellation_loses_no_sample_and_keeps_the_order(pair: Pair) -> None:
     assert asyncio.run(asyncio.wait_for(main(), PATIENCE)) == list(range(800))
     thread.join()
     assert pair.free() == 128
+
+
+def test_reads_of_all_kinds_in_turn_keep_the_order(region: str, polling: bool, python: Any) -> None:
+    """The thread that waited for a cancelled read may be about to take a sample when the next read comes."""
+    count = 4000
+    with villas_ext.Node(region, queuelen=64, samplelen=1, polling=polling) as node:
+        program = python("""
+            import random
+            with villas_ext.open(name) as shm:
+                for i in range(int(sys.argv[2])):
+                    shm.write(shm.alloc([i], sequence=i, timeout=60), timeout=60)
+                    time.sleep(random.random() * 0.0002)
+                print("sent")
+                sys.stdin.readline()
+            """, region, count)
+        node.accept(timeout=PATIENCE)
+
+        async def main() -> List[int]:
+            numbers: List[int] = []
+            while len(numbers) < count:
+                task = asyncio.create_task(node.read_async())
+                await asyncio.sleep(0)
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    with await task as sample:
+                        numbers.append(sample.sequence)
+                for _ in range(3):
+                    with contextlib.suppress(TimeoutError):
+                        with node.read(timeout=random.choice((0, 0, 0.0005))) as sample:
+                            numbers.append(sample.sequence)
+            return numbers
+
+        assert asyncio.run(asyncio.wait_for(main(), PATIENCE)) == list(range(count))
+        assert program.line() == "sent"
+        program.popen.communicate("\n", timeout=PATIENCE)
 
 
 def test_a_sample_taken_for_a_cancelled_read_is_the_next_ones(pair: Pair) -> None:

@@ -152,6 +152,44 @@ def test_an_error_in_a_with_block_is_not_hidden_by_its_views(pair: Pair) -> None
     assert pair.free() == 128
 
 
+def test_a_loop_takes_each_sample_back_when_it_goes_on(pair: Pair) -> None:
+    pair.node.write_array([[i] for i in range(8)])
+    former: Any = None
+    for sample in pair.shm:
+        assert former is None or former.released
+        former = sample
+        if sample[0] == 1:
+            break
+    assert list(sample) == [1.0], "after a break the last one is still there"
+    for sample in pair.shm:
+        view = sample.values  # may be used for a round more
+        assert listed(view) == [sample[0]]
+        if sample[0] == 4:
+            break
+    del former, sample, view
+    assert pair.free() == 125
+    kept = [sample.copy() for _, sample in zip(range(3), pair.shm)]
+    assert [list(copy) for copy in kept] == [[5.0], [6.0], [7.0]]
+    assert pair.free() == 128
+
+
+def test_a_loop_does_not_let_views_pile_up(pair: Pair) -> None:
+    pair.node.write_array([[i] for i in range(6)])
+    views = []
+    with pytest.raises(BufferError):
+        for sample in pair.shm:
+            views.append(sample.values)
+    assert [listed(view) for view in views] == [[0.0], [1.0]]
+    del views, sample
+    gc.collect()
+    while True:
+        try:
+            pair.shm.read(timeout=0).release()
+        except TimeoutError:
+            break
+    assert pair.free() == 128
+
+
 def test_a_forgotten_sample_goes_back_with_a_warning(pair: Pair) -> None:
     for forget in (lambda: pair.node.alloc([1]), lambda: pair.shm.read(), lambda: pair.shm.read_many(5)):
         pair.node.write(pair.node.alloc([2]))
