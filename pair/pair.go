@@ -259,6 +259,16 @@ func refs(smps []Sample) []sample.Sample {
 	return unsafe.Slice((*sample.Sample)(unsafe.Pointer(unsafe.SliceData(smps))), len(smps))
 }
 
+// Unread is how many of the samples that this side wrote the other side has not read
+// yet. A VILLASnode forgets them when this side closes; 0 after Close.
+func (p *Pair) Unread() int {
+	if !p.link.Enter() {
+		return 0
+	}
+	defer p.link.Leave()
+	return int(p.tx.Out.Len())
+}
+
 // Alloc takes up to len(smps) samples from this side's pool and returns how many it
 // got, each with one reference, no values and no flags. It never blocks.
 func (p *Pair) Alloc(smps []Sample) int { return p.side.Alloc(refs(smps)) }

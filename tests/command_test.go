@@ -457,7 +457,7 @@ func TestARegionIsShownWhileItIsUsedAndAfterADeath(t *testing.T) {
 	p := start(t, nil, command, "node", config(t, name, "queuelen = 32", "samplelen = 4", "polling = true"), "--in", mixed, "--limit", "20", "--linger", "1m")
 	waitFor(t, "/dev/shm"+name)
 	until(t, "a region", func() bool { return exec.Command(command, "info", name).Run() == nil })
-	expect(t, 0, []string{"info", name}, `region +`+name+`, layout A, [0-9.]+ KiB\n`, `mode +polling\n`, `node +living, villas-shmem \(\d+\)\n`, `program +none\n`,
+	expect(t, 0, []string{"info", name}, `region +`+name+`, layout A \(5 of 5 signs\), [0-9.]+ KiB\n`, `mode +polling\n`, `node +living, villas-shmem \(\d+\)\n`, `program +none\n`,
 		`to node +0 of 32 wait, 0 were written, 0 read\n`, `pool +64 of 64 samples are free\n`, `mapped by +villas-shmem \(\d+\)\n`)
 	expect(t, 0, []string{"ls"}, name+` +[0-9.]+ KiB +polling +living, villas-shmem \(\d+\) +none +0/32 +0/32 +64/64\n`)
 	expect(t, 1, []string{"rm", name}, "its node lives: stop it")

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/villas-ext/villas-ext/format"
 	"github.com/villas-ext/villas-ext/internal/pace"
+	"github.com/villas-ext/villas-ext/pair"
 	"github.com/villas-ext/villas-ext/shmem"
 	"github.com/villas-ext/villas-ext/signal"
 )
@@ -47,11 +48,13 @@ list has elements, or as --values says. A signal is offset + amplitude * shape +
   mixed     random, sine, square, triangle, ramp and counter in turns
 
 With --region it accepts programs, one after the other, and goes on with the next sample for each. What they write is counted and
-put back. Samples that a program does not read in time are missed as well.`,
+put back. Samples that a program does not read in time are missed as well. With --region OWN,OTHER it is one side of a pair instead,
+as pipe is, and goes on with each VILLASnode that comes.`,
 		Example: `  villas-shmem gen --rate 1000 --wave sine --frequency 50 | head
   villas-shmem gen --values 3 --phase 0,-120,120 --name a,b,c --unit V --rate 1000 --limit 1000 --fast --out three.csv
   villas-shmem gen --wave mixed --noise 0.01 --seed 7 --start 0 --limit 100 --fast
-  villas-shmem gen --region /villas1 --rate 1000 --wave sine`,
+  villas-shmem gen --region /villas1 --rate 1000 --wave sine
+  villas-shmem gen --region /b,/a --rate 1000 --wave sine`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
@@ -73,6 +76,9 @@ put back. Samples that a program does not read in time are missed as well.`,
 			}
 			if region != "" {
 				config.SampleLen = max(config.SampleLen, len(signals))
+				if own, other, is := asPair(region); is {
+					return x.toPair(ctx, own, other, config)
+				}
 				return x.toRegion(ctx, region, config)
 			}
 			file, f, err := openText(ctx, out, formatName, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, os.Stdout)
@@ -102,7 +108,7 @@ put back. Samples that a program does not read in time are missed as well.`,
 	f.DurationVar(&lag, "lag", time.Second, "how late a sample may be put out")
 	f.StringVarP(&out, "out", "o", "-", "file to write; -: standard output")
 	f.StringVar(&formatName, "format", "", "format of the output (default by its name, else villas.human)")
-	f.StringVar(&region, "region", "", "create the region of this name and be its node")
+	f.StringVar(&region, "region", "", "create the region of this name and be its node, or of OWN,OTHER be a side")
 	f.IntVar(&config.QueueLen, "queuelen", shmem.DefaultQueueLen, "of the region")
 	f.IntVar(&config.SampleLen, "samplelen", shmem.DefaultSampleLen, "of the region")
 	f.BoolVar(&config.Polling, "polling", false, "the readers of the region poll")
@@ -321,18 +327,46 @@ func (g *generation) toRegion(ctx context.Context, name string, c shmem.Config) 
 	}
 	defer region.Close()
 	end := &regionSide{end: region, node: true}
-	var back [vectorLen]format.Record
-	returned, programs := uint64(0), 0
+	return g.toSides(ctx, func() (side, error) { return end, region.Accept(ctx) })
+}
+
+// toPair sends the samples over a pair to one VILLASnode after the other.
+func (g *generation) toPair(ctx context.Context, own, other string, c shmem.Config) error {
+	o := pairOptions{Options: pair.Options{QueueLen: c.QueueLen, SampleLen: c.SampleLen, Polling: c.Polling}}
+	var end *pairSide
+	defer func() {
+		if end != nil {
+			end.Close()
+		}
+	}()
+	return g.toSides(ctx, func() (_ side, err error) {
+		if end != nil {
+			end.Close()
+		}
+		end, err = openPair(ctx, own, other, true, o)
+		return end, err
+	})
+}
+
+// toSides sends the samples to one side after the other, for each of which next waits.
+func (g *generation) toSides(ctx context.Context, next func() (side, error)) error {
+	var (
+		end      side
+		back     [vectorLen]format.Record
+		returned uint64
+		came     int
+		err      error
+	)
 	receive := func() (n int, err error) {
 		n, err = end.Receive(ctx, back[:], false)
 		returned += uint64(n)
 		return n, err
 	}
 	for {
-		if err = region.Accept(ctx); err != nil {
+		if end, err = next(); err != nil {
 			break
 		}
-		programs++
+		came++
 		if g.pacer != nil {
 			g.pacer.Resume()
 		}
@@ -366,9 +400,9 @@ func (g *generation) toRegion(ctx context.Context, name string, c shmem.Config) 
 		}
 	}
 	if !g.quiet {
-		fmt.Fprintf(os.Stderr, "sent      %d\nreturned  %d\nmissed    %d\nprograms  %d\n", g.sent, returned, g.missed(), programs)
+		fmt.Fprintf(os.Stderr, "sent      %d\nreturned  %d\nmissed    %d\nprograms  %d\n", g.sent, returned, g.missed(), came)
 	}
-	if err == ctx.Err() {
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
 	}
 	return err

@@ -26,7 +26,7 @@ nobody, and needs no permission but to read.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			o, err := look(args[0])
+			o, err := look(args[0], nil, nil)
 			if err != nil {
 				return err
 			}
@@ -95,7 +95,7 @@ func lsCommand() *cobra.Command {
 }
 
 func lookOnce(name string) (*picture, error) {
-	o, err := look(name)
+	o, err := look(name, nil, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ import (
 
 func monitorCommand() *cobra.Command {
 	span := 5 * time.Second
+	var kinds kindOptions
 	c := &cobra.Command{
 		Use:   "monitor NAME",
 		Short: "Watch a region live: fill, rates, and the values as charts",
@@ -31,19 +32,25 @@ disturbs nobody. Samples that went through between two looks are shown as far as
 
 Keys: q quit, space pause, + and - a longer and a shorter time, left and right other values, tab one direction or both.
 
-A region that is made anew under the name is found again.`,
-		Example:           "  villas-shmem monitor /villas1",
+A region that is made anew under the name is found again. NAME may be one object of a pair, or OWN,OTHER for both.`,
+		Example: `  villas-shmem monitor /villas1
+  villas-shmem monitor /b,/a --out-signals 4f2i`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: completeNames,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if !term.IsTerminal(int(os.Stdout.Fd())) {
 				return wrongUse("monitor needs a terminal; `villas-shmem info --json %s` does not", args[0])
 			}
-			o, err := look(args[0])
+			in, out, err := kinds.parse()
 			if err != nil {
 				return err
 			}
-			m := &monitor{name: args[0], span: span}
+			look := func() (onlooker, error) { return look(args[0], in, out) }
+			o, err := look()
+			if err != nil {
+				return err
+			}
+			m := &monitor{name: args[0], open: look, span: span}
 			m.attach(o)
 			_, err = tea.NewProgram(m, tea.WithAltScreen(), tea.WithContext(cmd.Context()), tea.WithoutSignalHandler()).Run()
 			if cmd.Context().Err() != nil {
@@ -53,6 +60,7 @@ A region that is made anew under the name is found again.`,
 		},
 	}
 	c.Flags().DurationVar(&span, "span", span, "time that the charts show")
+	kinds.flags(c)
 	return c
 }
 
@@ -83,6 +91,7 @@ var (
 // monitor is the state of the view.
 type monitor struct {
 	name    string
+	open    func() (onlooker, error)
 	o       onlooker // nil while there is no region
 	picture *picture
 	err     error
@@ -180,7 +189,7 @@ func (m *monitor) look() {
 		m.o = nil
 	}
 	if m.o == nil {
-		o, err := look(m.name)
+		o, err := m.open()
 		if m.err = err; err != nil {
 			return
 		}

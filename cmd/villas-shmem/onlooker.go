@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/user"
@@ -10,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/villas-ext/villas-ext/format"
+	"github.com/villas-ext/villas-ext/pair"
 	"github.com/villas-ext/villas-ext/sample"
 	"github.com/villas-ext/villas-ext/shmem"
 )
@@ -48,28 +50,56 @@ type direction struct {
 // fill is how many of capacity are in use.
 type fill struct{ used, capacity uint64 }
 
-// look opens what name names for looking at it.
-func look(name string) (onlooker, error) {
-	i, err := shmem.NewInspector(name)
-	if err != nil {
-		return nil, err
+// look opens what name names for looking at it: a region, an object of a pair, or both
+// of a pair, whose values are of these kinds.
+func look(name string, in, out signalKinds) (onlooker, error) {
+	if own, other, is := asPair(name); is {
+		return lookAtPair(pairObject{name: own, kinds: in}, pairObject{name: other, kinds: out})
 	}
-	return &regionOnlooker{i}, nil
+	i, err := shmem.NewInspector(name)
+	if err == nil {
+		return &regionOnlooker{i}, nil
+	}
+	if errors.Is(err, shmem.ErrNotRegion) {
+		if p, err := lookAtPair(pairObject{name: name, kinds: out}); err == nil || !errors.Is(err, pair.ErrNotPair) {
+			return p, err
+		}
+	}
+	return nil, err
 }
 
 // names are the names of all objects that look could be interested in.
 func names() (all []string) {
 	entries, _ := os.ReadDir("/dev/shm")
 	for _, e := range entries {
-		if e.Type().IsRegular() && !strings.HasPrefix(e.Name(), ".") {
+		if e.Type().IsRegular() && !strings.HasPrefix(e.Name(), ".") && !strings.HasPrefix(e.Name(), "sem.") {
 			all = append(all, "/"+e.Name())
 		}
 	}
 	return all
 }
 
-// remove removes what name names; see [shmem.Remove].
-func remove(name string, force bool) error { return shmem.Remove(name, force) }
+// remove removes what name names, of a pair what is there of it; see [shmem.Remove] and
+// [pair.Remove].
+func remove(name string, force bool) error {
+	if own, other, is := asPair(name); is {
+		a, b := pair.Remove(own, force), pair.Remove(other, force)
+		switch {
+		case a == nil && errors.Is(b, os.ErrNotExist):
+			return nil
+		case b == nil && errors.Is(a, os.ErrNotExist):
+			return nil
+		}
+		return errors.Join(a, b)
+	}
+	if o, err := look(name, nil, nil); err == nil {
+		o.Close()
+		if _, is := o.(*pairOnlooker); is {
+			return pair.Remove(name, force)
+		}
+	}
+	return shmem.Remove(name, force)
+}
 
 type regionOnlooker struct{ *shmem.Inspector }
 
@@ -107,29 +137,18 @@ func (r *regionOnlooker) Look() (*picture, error) {
 	case s.Attach == shmem.AttachAttached && s.Program.Pid == 0 && !s.Reference:
 		program += ", built with the original"
 	}
-	pool := fmt.Sprintf("%d of %d samples are free", s.Pool.Free, s.Pool.Blocks)
-	if s.Pool.Held > 0 {
-		pool += fmt.Sprintf(", %d in somebody's hands", s.Pool.Held)
-	}
-	if s.Pool.Leaked > 0 {
-		pool += fmt.Sprintf(", %d leaked: nobody is there to put them back", s.Pool.Leaked)
-	}
-	mappers := make([]string, len(s.Mappers))
-	for i, pid := range s.Mappers {
-		mappers[i] = process(pid)
-	}
 	p := &picture{
 		facts: [][2]string{
-			{"region", fmt.Sprintf("%s, layout A%s, %s", s.Name, made, bytes(s.Size))},
-			{"access", fmt.Sprintf("%s, %s:%s", s.Mode, userName(s.UID), groupName(s.GID))},
+			{"region", fmt.Sprintf("%s, layout A (%d of 5 signs)%s, %s", s.Name, s.Signs, made, bytes(s.Size))},
+			{"access", access(s.Mode, s.UID, s.GID)},
 			{"mode", mode},
 			{"samples", fmt.Sprintf("%d of up to %d values", s.Pool.Blocks, s.Pool.Values)},
 			{"node", party(s.Node)},
 			{"program", program},
 			{"to program", traffic(s.Out)},
 			{"to node", traffic(s.In)},
-			{"pool", pool},
-			{"mapped by", strings.Join(mappers, ", ")},
+			{"pool", poolFact(s.Pool)},
+			{"mapped by", processes(s.Mappers)},
 		},
 		directions: []direction{
 			{"to program", fill{s.Out.Len, s.Out.Capacity}, s.Out.Pushed},
@@ -142,6 +161,31 @@ func (r *regionOnlooker) Look() (*picture, error) {
 			fmt.Sprintf("%d/%d", s.In.Len, s.In.Capacity), fmt.Sprintf("%d/%d", s.Pool.Free, s.Pool.Blocks)},
 	}
 	return p, nil
+}
+
+func access(mode string, uid, gid uint32) string {
+	return fmt.Sprintf("%s, %s:%s", mode, userName(uid), groupName(gid))
+}
+
+// poolFact says where the samples of a pool are.
+func poolFact(p shmem.PoolState) string {
+	text := fmt.Sprintf("%d of %d samples are free", p.Free, p.Blocks)
+	if p.Held > 0 {
+		text += fmt.Sprintf(", %d in somebody's hands", p.Held)
+	}
+	if p.Leaked > 0 {
+		text += fmt.Sprintf(", %d leaked: nobody is there to put them back", p.Leaked)
+	}
+	return text
+}
+
+// processes are processes as people know them.
+func processes(pids []int) string {
+	all := make([]string, len(pids))
+	for i, pid := range pids {
+		all[i] = process(pid)
+	}
+	return strings.Join(all, ", ")
 }
 
 // party says in a word how a side is, and who it is.

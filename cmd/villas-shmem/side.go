@@ -39,8 +39,11 @@ type side interface {
 }
 
 // openSide opens what name names as an external program does, and waits until it
-// is there if told.
-func openSide(ctx context.Context, name string, wait bool) (side, error) {
+// is there if told. o is for pairs.
+func openSide(ctx context.Context, name string, wait bool, o pairOptions) (side, error) {
+	if own, other, is := asPair(name); is {
+		return openPair(ctx, own, other, wait, o)
+	}
 	for {
 		p, err := shmem.Open(ctx, name, shmem.OpenOptions{})
 		switch {
@@ -70,8 +73,10 @@ func gone(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, shmem.ErrPeerDied)
 }
 
-// vectorLen is how many samples are moved at once.
-const vectorLen = 64
+const (
+	vectorLen  = 64                     // samples that are moved at once
+	allocPause = 100 * time.Microsecond // before the next look into an empty pool
+)
 
 // regionSide is a side of a region: the node's or the program's.
 type regionSide struct {
@@ -141,7 +146,7 @@ func (r *regionSide) pause(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(100 * time.Microsecond):
+	case <-time.After(allocPause):
 		return nil
 	}
 }

@@ -8,10 +8,11 @@
  *	standin ROLE OWN OTHER [NAME=VALUE ...]
  *
  * Roles: echo (give back what comes), send (send count samples, get them back and check each), source (send count
- * samples and close), sink (take and check what comes until the end).
+ * samples and close), sink (take and check what comes until the end), count (take what comes until the end, or count
+ * samples, and tell the last one's sequence number).
  * Settings: mode=pthread|polling, ql, sl, count, window (samples on the way), patience (seconds), yield (empty looks
- * before a polling loop yields; 0 never), linger (ms before it closes), zero=1 (clear the first 80 bytes of the own
- * object), crash=STEP, hold=STEP:MS.
+ * before a polling loop yields; 0 never), linger (ms before it closes), slow (microseconds that role count takes for a
+ * sample), zero=1 (clear the first 80 bytes of the own object), crash=STEP, hold=STEP:MS.
  * Steps: 1 semaphores open, 2 object created, 3 initialised, 4 posted, 5 waited, 6 other side mapped, 7 semaphore
  * unlinked; crash also 8 with the mutex held and half of the samples sent, 9 between claim and publish. */
 
@@ -100,7 +101,7 @@ _Static_assert(sizeof(struct sample) == 88 && offsetof(struct sample, refcnt) ==
 #define SHARED 80	/* where struct shared stands in an object */
 
 static const char *role, *own, *other;
-static int mode = POLLING, ql = 256, sl = 8, count = 1000, window = 64, patience = 30, yield = 50, linger, zero, crash, hold, hold_ms;
+static int mode = POLLING, ql = 256, sl = 8, count = 1000, window = 64, patience = 30, yield = 50, linger, zero, slow, crash, hold, hold_ms;
 static struct shared *mine, *theirs;
 static size_t my_size, their_size;
 
@@ -479,15 +480,32 @@ static int sink(void)
 	return bad != 0;
 }
 
+static int count_only(void)
+{
+	struct sample *s;
+	uint64_t last = 0;
+	int got = 0;
+
+	while (got < count && read_one(&s, true) == 1) {
+		last = s->sequence;
+		got++;
+		put(s);
+		usleep((unsigned) slow);
+	}
+	printf("counted %d last %llu\n", got, (unsigned long long) last);
+	return 0;
+}
+
 int main(int argc, char *argv[])
 {
 	struct { const char *name; int *value; } settings[] = {
 		{ "ql", &ql }, { "sl", &sl }, { "count", &count }, { "window", &window }, { "patience", &patience },
-		{ "yield", &yield }, { "linger", &linger }, { "zero", &zero }, { "crash", &crash },
+		{ "yield", &yield }, { "linger", &linger }, { "zero", &zero }, { "slow", &slow },
+		{ "crash", &crash },
 	};
 
 	if (argc < 4) {
-		fprintf(stderr, "usage: %s echo|send|source|sink OWN OTHER [NAME=VALUE ...]\n", argv[0]);
+		fprintf(stderr, "usage: %s echo|send|source|sink|count OWN OTHER [NAME=VALUE ...]\n", argv[0]);
 		return 2;
 	}
 	role = argv[1], own = argv[2], other = argv[3];
@@ -508,7 +526,8 @@ int main(int argc, char *argv[])
 	}
 	alarm((unsigned) patience + 30);
 	handshake();
-	int result = !strcmp(role, "echo") ? echo() : !strcmp(role, "send") ? send_round() : !strcmp(role, "source") ? source() : sink();
+	int result = !strcmp(role, "echo") ? echo() : !strcmp(role, "send") ? send_round() : !strcmp(role, "source") ? source() :
+		!strcmp(role, "sink") ? sink() : count_only();
 	fflush(stdout);
 	usleep((unsigned) linger * 1000);
 	close_pair();
