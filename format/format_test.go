@@ -9,7 +9,6 @@ import (
 	"io"
 	"math"
 	"reflect"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -123,25 +122,6 @@ func TestSixDecimalsAreLeftInTheOldForm(t *testing.T) {
 		HasSequence: true, NewFrame: true, Values: []Value{Float(1.5), Float(-2), Float(1e-9), Float(123456.7890125), Int(3)}})
 	if want := "1493000000.000000005+1.500000e-03(7)\t1.500000\t-2.000000\t0.000000\t123456.789012\t3\n"; got != want {
 		t.Errorf("got  %swant %s", got, want)
-	}
-}
-
-func TestDecimalsAreThoseOfPrintf(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		v := anyFloat().Draw(t, "v")
-		if v != v || math.IsInf(v, 0) {
-			return
-		}
-		for _, decimals := range []int{decimals03, decimals} {
-			if got, want := string(appendFixed(nil, v, decimals)), strconv.FormatFloat(v, 'f', decimals, 64); got != want {
-				t.Fatalf("got %s, want %s", got, want)
-			}
-		}
-	})
-	for v, want := range map[float64]string{0.0078125: "0.007812", 0.0234375: "0.023438", 0.9999995: "1.000000"} { // halves go to the even side
-		if got := string(appendFixed(nil, v, 6)); got != want {
-			t.Errorf("%v: %s, want %s", v, got, want)
-		}
 	}
 }
 

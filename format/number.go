@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"fmt"
 	"math"
-	"math/bits"
 	"strconv"
 	"time"
 	"unsafe"
@@ -203,8 +202,7 @@ func appendFloat(b []byte, v float64) []byte {
 	return b
 }
 
-// appendFixed appends v as C's %.*f has it, for up to 17 decimals. strconv gets
-// there by arithmetic of many words; two are enough for what is below 2^63.
+// appendFixed appends v as C's %.*f has it.
 func appendFixed(b []byte, v float64, decimals int) []byte {
 	switch {
 	case v != v:
@@ -213,57 +211,8 @@ func appendFixed(b []byte, v float64, decimals int) []byte {
 		return append(b, "inf"...)
 	case v < -math.MaxFloat64:
 		return append(b, "-inf"...)
-	case v >= 0x1p63 || v <= -0x1p63:
-		return strconv.AppendFloat(b, v, 'f', decimals, 64)
 	}
-	raw := math.Float64bits(v)
-	if raw>>63 != 0 {
-		b = append(b, '-')
-	}
-	// |v| is mantissa / 2^shift.
-	mantissa, shift := raw&(1<<52-1), 1074
-	if exponent := int(raw >> 52 & 0x7ff); exponent != 0 {
-		mantissa, shift = mantissa|1<<52, 1075-exponent
-	}
-	scale := uint64(1)
-	for range decimals {
-		scale *= 10
-	}
-	var whole, fraction uint64
-	switch {
-	case shift <= 0:
-		whole = mantissa << -shift
-	case shift < 64:
-		whole = mantissa >> shift
-		fraction = scaled(mantissa&(1<<shift-1), scale, shift)
-	case shift < 128: // beyond, less than half of the last decimal is left
-		fraction = scaled(mantissa, scale, shift)
-	}
-	if fraction == scale {
-		whole, fraction = whole+1, 0
-	}
-	b = append(strconv.AppendUint(b, whole, 10), '.')
-	return appendPadded(b, fraction, decimals)
-}
-
-// scaled is m * scale / 2^shift, for a shift of 1 to 127, rounded to the nearest,
-// the even one of two.
-func scaled(m, scale uint64, shift int) uint64 {
-	hi, lo := bits.Mul64(m, scale)
-	half, rest := uint64(1), lo // of the words that the shift drops, the upper one; below is whether the lower one is not 0
-	below := false
-	var n uint64
-	if shift > 64 {
-		n, rest, half, below = hi>>(shift-64), hi&(1<<(shift-64)-1), 1<<(shift-65), lo != 0
-	} else if shift == 64 {
-		n, half = hi, 1<<63
-	} else {
-		n, rest, half = hi<<(64-shift)|lo>>shift, lo&(1<<shift-1), 1<<(shift-1)
-	}
-	if rest > half || rest == half && (below || n&1 != 0) {
-		n++
-	}
-	return n
+	return strconv.AppendFloat(b, v, 'f', decimals, 64)
 }
 
 // appendValue appends v as villas.human and CSV have it.
