@@ -105,9 +105,12 @@ screens: all  ## draw the pictures of the documentation
 	tmux -L villas-screens kill-server; kill $$node; wait
 
 # AGAINST: any libvillas-ext.so.1 to be measured in place of the yardstick in C; the documentation stays as it is then.
+RUNS ?= 5
+DOC  ?= docs/performance.md
 MEASURE := $(patsubst bench/measure/%.c,$(BUILD)/bench/%,$(wildcard bench/measure/*.c)) $(BUILD)/bench/libyardstick.so $(BUILD)/bench/libtricks.so
 bench: $(LIB) $(MEASURE)  ## what calls cost beside the same in C, and what else there is; writes docs/performance.md
-	$(GO) run ./bench -programs $(BUILD)/bench -library $(LIB) $(if $(AGAINST),-against $(AGAINST),-doc docs/performance.md)
+	$(GO) build -o $(BUILD)/bench/run ./bench
+	$(BUILD)/bench/run -programs $(BUILD)/bench -library $(LIB) -runs $(RUNS) $(if $(AGAINST),-against $(AGAINST),-doc $(DOC))
 
 $(BUILD)/bench/%: bench/measure/%.c $(wildcard bench/measure/*.h)
 	@mkdir -p $(BUILD)/bench
@@ -177,6 +180,7 @@ needs-test:
 	echo 'int main(void) { return 0; }' > $(BUILD)/probe.c; \
 	$(CC) -fsanitize=thread $(BUILD)/probe.c -o $(BUILD)/probe 2>/dev/null || missing="$$missing gcc"; \
 	aarch64-linux-gnu-gcc $(BUILD)/probe.c -o $(BUILD)/probe 2>/dev/null || missing="$$missing libc6-dev-arm64-cross"; \
+	echo '#include <zmq.h>' | $(CC) -E - >/dev/null 2>&1 || missing="$$missing libzmq3-dev"; \
 	test -z "$$(echo $$missing)" && exit 0; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing; \

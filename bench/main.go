@@ -2,31 +2,38 @@
 
 // Command bench measures this library beside others: the yardstick in C, or any
 // libvillas-ext.so.1, and beside what else there is to pass something to another
-// process. The measuring is done by the C programs in measure/, which print a
-// line a figure; this runs them, makes tables and a chart of what they print, and
-// puts those into the documentation.
+// process. C is measured by the programs in measure/, which print a line a figure,
+// Go by this one; it makes tables and a chart of all that, and puts them into the
+// documentation.
 package main
 
 import (
 	"bufio"
 	"bytes"
+	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"log"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/villas-ext/villas-ext/internal/between"
 	"github.com/villas-ext/villas-ext/internal/chart"
 	"github.com/villas-ext/villas-ext/internal/measure"
+	"golang.org/x/sys/unix"
 )
 
-// Columns: of the first two the ratio is taken.
+// Columns of the libraries: of the first two the ratio is taken.
 const (
 	ours      = "this library"
 	yardstick = "C"
@@ -48,95 +55,16 @@ var targets = map[string]float64{
 	"one way in 64s, 4 values": 0.7,
 }
 
-// programs measure, the first three the libraries that are named to them, the
-// others what else there is.
+// programs in C measure the libraries that are named to them, or something else.
 var programs = []struct {
-	name, group string
-	libraries   bool
+	name, group string // of the table of libraries
+	comes       string // what to do about one that is missing
 }{
-	{"calls", "one thread, ns an element (copy: a call)", true},
-	{"pairs", "two processes, ns there and back, or one way a sample", true},
-	{"growth", "growth, ns an element or a sample, on each CPU", true},
-	{"others", "", false},
-	{"zeromq", "", false},
-}
-
-// figures are what the programs print, a line each: what, column (the number of a
-// library, or a name), value. Turns that follow each other are compared.
-type figures struct {
-	order []string
-	by    map[string]map[string][]float64 // what, column: turns
-}
-
-func (f *figures) read(r io.Reader, libraries []string) error {
-	for s := bufio.NewScanner(r); s.Scan(); {
-		field := strings.Split(s.Text(), "\t")
-		if len(field) != 3 {
-			return fmt.Errorf("not a figure: %q", s.Text())
-		}
-		what, column := field[0], field[1]
-		if n, err := strconv.Atoi(column); err == nil && n < len(libraries) {
-			column = libraries[n]
-		}
-		value, err := strconv.ParseFloat(field[2], 64)
-		if err != nil {
-			return fmt.Errorf("not a figure: %q", s.Text())
-		}
-		if f.by[what] == nil {
-			f.order = append(f.order, what)
-			f.by[what] = map[string][]float64{}
-		}
-		f.by[what][column] = append(f.by[what][column], value)
-	}
-	return nil
-}
-
-// ratio is the median of the ratios of turns that follow each other.
-func ratio(a, b []float64) float64 {
-	var r []float64
-	for i := range min(len(a), len(b)) {
-		r = append(r, a[i]/b[i])
-	}
-	return measure.Over(r).Median
-}
-
-// series are the medians of each run.
-type series struct {
-	order   []string
-	medians map[string]map[string][]float64 // what, column: runs
-	ratios  map[string][]float64
-}
-
-func (s *series) add(f figures, columns []string) {
-	for _, what := range f.order {
-		if s.medians[what] == nil {
-			s.order = append(s.order, what)
-			s.medians[what] = map[string][]float64{}
-		}
-		for column, turns := range f.by[what] {
-			s.medians[what][column] = append(s.medians[what][column], measure.Over(turns).Median)
-		}
-		if b := f.by[what][columns[1]]; b != nil {
-			s.ratios[what] = append(s.ratios[what], ratio(f.by[what][columns[0]], b))
-		}
-	}
-}
-
-func (s *series) table(group string, columns []string) measure.Table {
-	t := measure.Table{Columns: columns}
-	for _, what := range s.order {
-		r := measure.Result{Group: group, What: what, By: map[string]measure.Spread{}}
-		for column, runs := range s.medians[what] {
-			r.By[column] = measure.Over(runs)
-		}
-		if ratios := s.ratios[what]; ratios != nil {
-			ratio := measure.Over(ratios)
-			r.Ratio = &ratio
-			r.Target = targets[what]
-		}
-		t.Results = append(t.Results, r)
-	}
-	return t
+	{"calls", "one thread, ns an element (copy: a call)", ""},
+	{"pairs", "two processes, ns there and back, or one way a sample", ""},
+	{"growth", "growth, ns an element or a sample, on each CPU", ""},
+	{"cacheline", "", ""},
+	{"zeromq", "", "apt-get install libzmq3-dev"},
 }
 
 type bench struct {
@@ -144,125 +72,170 @@ type bench struct {
 	runs      int
 	columns   []string // names of the libraries
 	libraries []string // their files
+
+	of      map[string]*measure.Series // program
+	inGo    measure.Series             // columns of package between
+	missing []string
 }
 
-// run has each program measure b.runs times, in turn, so that what disturbs the
-// machine for a while does not fall on one of them alone.
-func (b *bench) run() (map[string]*series, error) {
-	all := map[string]*series{}
+// run measures all b.runs times, in turn, so that what disturbs the machine for a
+// while does not fall on one of them alone.
+func (b *bench) run(ctx context.Context) error {
+	defer fmt.Fprint(os.Stderr, "\r\x1b[K")
+	b.of = map[string]*measure.Series{}
 	for i := range b.runs {
 		for _, p := range programs {
+			fmt.Fprintf(os.Stderr, "\r\x1b[Krun %d of %d: %s ", i+1, b.runs, p.name)
 			path := filepath.Join(b.folder, p.name)
-			if _, err := os.Stat(path); err != nil {
-				continue // make says what is missing
+			if _, err := os.Stat(path); err != nil && p.group == "" {
+				b.miss("%s: %s", p.name, p.comes)
+				continue
 			}
-			fmt.Fprintf(os.Stderr, "\rrun %d of %d: %-10s", i+1, b.runs, p.name)
-			cmd := exec.Command(path)
-			if p.libraries {
-				cmd.Args = append(cmd.Args, b.libraries...)
+			figures, err := b.runProgram(ctx, path, p.group != "")
+			switch {
+			case err != nil && (ctx.Err() != nil || p.group != ""):
+				return fmt.Errorf("%s: %w", p.name, err)
+			case err != nil:
+				b.miss("%s: %v", p.name, err)
+				continue
 			}
-			cmd.Stderr = os.Stderr
-			out, err := cmd.Output()
-			f := figures{by: map[string]map[string][]float64{}}
-			if err == nil {
-				err = f.read(bytes.NewReader(out), b.columns)
+			if b.of[p.name] == nil {
+				b.of[p.name] = new(measure.Series)
+			}
+			b.of[p.name].AddTurns(figures, b.columns)
+		}
+		fmt.Fprintf(os.Stderr, "\r\x1b[Krun %d of %d: in Go ", i+1, b.runs)
+		for _, column := range between.Columns {
+			err := between.Measure(ctx, column, between.Options{
+				Values: values, Batches: batches, Duration: time.Duration(effort() * float64(100*time.Millisecond)), CPUs: between.CPUs(),
+			}, func(what string, figure float64) { b.inGo.Add(what, column, figure) })
+			if ctx.Err() != nil {
+				return ctx.Err()
 			}
 			if err != nil {
-				return nil, fmt.Errorf("%v: %w", cmd, err)
+				b.miss("%v", err)
 			}
-			if all[p.name] == nil {
-				all[p.name] = &series{medians: map[string]map[string][]float64{}, ratios: map[string][]float64{}}
-			}
-			all[p.name].add(f, b.columns)
 		}
 	}
-	fmt.Fprintf(os.Stderr, "\r%30s\r", "")
-	return all, nil
+	return nil
 }
 
-// besides is a table of this library beside what else there is.
-func besides(all map[string]*series) measure.Table {
-	const polling, signalled = "polling", "signalled"
-	t := measure.Table{Columns: []string{polling, signalled}}
-	medians := map[string]map[string][]float64{}
-	put := func(what, column string, runs []float64) {
-		if medians[what] == nil {
-			medians[what] = map[string][]float64{}
-		}
-		medians[what][column] = runs
-		if !slices.Contains(t.Columns, column) {
-			t.Columns = append(t.Columns, column)
+// Of the streams, as in measure/pairs.c.
+var values, batches = []int{4, 64, 1024}, []int{1, 8, 64}
+
+// effort is how long to measure, 1 being for figures that count; measure/library.h
+// knows it too.
+func effort() float64 {
+	if e, err := strconv.ParseFloat(os.Getenv("BENCH_EFFORT"), 64); err == nil {
+		return e
+	}
+	return 1
+}
+
+// miss notes that something is not measured.
+func (b *bench) miss(format string, args ...any) {
+	if m := fmt.Sprintf(format, args...); !slices.Contains(b.missing, m) {
+		b.missing = append(b.missing, m)
+	}
+}
+
+// runProgram returns the figures that a program prints, a line each: what, column
+// (the number of a library, or a name), figure. It takes what the program leaves
+// when it is interrupted, or fails, out of shared memory.
+func (b *bench) runProgram(ctx context.Context, path string, libraries bool) (*measure.Series, error) {
+	cmd := exec.CommandContext(ctx, path)
+	if libraries {
+		cmd.Args = append(cmd.Args, b.libraries...)
+	}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, os.Stderr
+	cmd.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL} // its children end with it
+	err := cmd.Run()
+	if cmd.Process != nil {
+		left, _ := filepath.Glob(fmt.Sprintf("/dev/shm/villas-bench-%d-*", cmd.Process.Pid))
+		for _, object := range left {
+			os.Remove(object)
 		}
 	}
-	var order []string
-	for _, name := range []string{"others", "zeromq"} {
-		if all[name] == nil {
+	if err != nil {
+		return nil, err
+	}
+	figures := new(measure.Series)
+	for s := bufio.NewScanner(&out); s.Scan(); {
+		field := strings.Split(s.Text(), "\t")
+		if len(field) != 3 {
+			return nil, fmt.Errorf("not a figure: %q", s.Text())
+		}
+		if n, err := strconv.Atoi(field[1]); err == nil && n < len(b.columns) {
+			field[1] = b.columns[n]
+		}
+		figure, err := strconv.ParseFloat(field[2], 64)
+		if err != nil {
+			return nil, fmt.Errorf("not a figure: %q", s.Text())
+		}
+		figures.Add(field[0], field[1], figure)
+	}
+	return figures, nil
+}
+
+// beside is a table of this library, from C and from Go, beside what else there is.
+func (b *bench) beside() measure.Table {
+	var s measure.Series
+	// There and back in ns, one way in millions of samples a second.
+	add := func(what, column string, runs []float64) {
+		for _, figure := range runs {
+			if strings.HasPrefix(what, "one way") {
+				figure = 1e3 / figure
+			}
+			s.Add(what, column, figure)
+		}
+	}
+	pairs := b.of["pairs"]
+	for _, what := range pairs.What {
+		trip, polling := strings.CutPrefix(what, "round trip, polling, ")
+		quantile, signalled := strings.CutPrefix(what, "round trip, signalled, ")
+		switch {
+		case polling:
+			add("round trip, "+trip, between.Polling, pairs.Runs(what, ours))
+		case signalled && !strings.HasPrefix(quantile, "no spin"):
+			add("round trip, "+quantile, between.Signalled, pairs.Runs(what, ours))
+		case strings.HasPrefix(what, "one way"):
+			add(what, between.Polling, pairs.Runs(what, ours))
+		}
+	}
+	columns := []string{between.Polling, between.Signalled}
+	for _, column := range between.Columns {
+		name := column
+		switch column {
+		case between.NoSpin:
 			continue
+		case between.Polling, between.Signalled:
+			name = "Go, " + column
 		}
-		for _, what := range all[name].order {
-			if !slices.Contains(order, what) {
-				order = append(order, what)
+		columns = append(columns, name)
+		for _, what := range b.inGo.What {
+			for _, figure := range b.inGo.Runs(what, column) {
+				s.Add(what, name, figure)
 			}
-			for column, runs := range all[name].medians[what] {
-				put(what, column, runs)
+		}
+	}
+	for _, program := range []string{"zeromq", "cacheline"} {
+		name := map[string]string{"zeromq": "ZeroMQ", "cacheline": "cache line"}[program]
+		if of := b.of[program]; of != nil {
+			columns = append(columns, name)
+			for _, what := range of.What {
+				add(what, name, of.Runs(what, name))
 			}
 		}
 	}
-	for what, by := range all["pairs"].medians {
-		switch s := strings.SplitN(what, ", ", 3); {
-		case len(s) == 3 && s[1] == polling, len(s) == 3 && s[1] == signalled && !strings.HasPrefix(s[2], "no spin"):
-			put(s[0]+", "+s[2], s[1], by[ours])
-		case slices.Contains(order, what):
-			put(what, polling, by[ours])
-		}
-	}
-	for _, what := range order {
-		r := measure.Result{Group: "ns, or ns a sample", What: what, By: map[string]measure.Spread{}}
-		for column, runs := range medians[what] {
-			r.By[column] = measure.Over(runs)
-		}
-		t.Results = append(t.Results, r)
-	}
-	return t
-}
-
-// tables writes all tables, and what each is, with the function that writes one.
-func tables(w io.Writer, m measure.Machine, all []measure.Table, write func(*measure.Table, io.Writer)) {
-	fmt.Fprintf(w, "%v.\n\n", m)
-	for i := range all {
-		write(&all[i], w)
-	}
-}
-
-// generated is the part of the documentation that comes from here.
-var generated = regexp.MustCompile(`(?s)(<!-- from here: make bench -->\n).*(<!-- to here -->)`)
-
-func (b *bench) document(path, svg string, text []byte, draw func(io.Writer)) error {
-	doc, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	if !generated.Match(doc) {
-		return fmt.Errorf("%s: there is no place for the tables", path)
-	}
-	doc = generated.ReplaceAllFunc(doc, func(old []byte) []byte {
-		m := generated.FindSubmatch(old)
-		return slices.Concat(m[1], []byte("\n"), text, m[2])
-	})
-	if err := os.WriteFile(path, doc, 0o666); err != nil {
-		return err
-	}
-	out, err := os.Create(svg)
-	if err != nil {
-		return err
-	}
-	draw(out)
-	return out.Close()
+	return s.Table(between.Units, columns, nil)
 }
 
 func main() {
+	between.Second()
 	log.SetFlags(0)
 	log.SetPrefix("bench: ")
+	runtime.LockOSThread() // what it starts ends with this thread
 	b := bench{columns: []string{ours, yardstick, tricks}}
 	flag.StringVar(&b.folder, "programs", "build/bench", "folder with the measuring programs, libyardstick.so and libtricks.so")
 	library := flag.String("library", "build/libvillas-ext.so.1", "library to measure")
@@ -274,38 +247,63 @@ func main() {
 	if *against != "" {
 		b.columns, b.libraries = []string{ours, filepath.Base(*against)}, []string{*library, *against}
 	}
-	if err := b.report(*doc); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM, unix.SIGHUP)
+	defer stop()
+	if err := b.report(ctx, *doc); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func (b *bench) report(doc string) error {
-	m := measure.ThisMachine()
-	measured, err := b.run()
-	if err != nil {
+// report measures, prints, and writes results.json and the documentation.
+func (b *bench) report(ctx context.Context, doc string) error {
+	r := measure.Report{Machine: measure.ThisMachine()}
+	if err := b.run(ctx); err != nil {
 		return err
 	}
-	var all []measure.Table
+	r.Missing = b.missing
 	for _, p := range programs {
-		if p.libraries && measured[p.name] != nil {
-			all = append(all, measured[p.name].table(p.group, b.columns))
+		if p.group != "" {
+			r.Tables = append(r.Tables, b.of[p.name].Table(p.group, b.columns, targets))
 		}
 	}
-	beside := besides(measured)
-	all = slices.Insert(all, 2, beside)
-	tables(os.Stdout, m, all, (*measure.Table).WriteText)
-	out, err := os.Create(filepath.Join(b.folder, "results.json"))
+	beside := b.beside()
+	r.Tables = slices.Insert(r.Tables, 2, beside)
+	r.WriteText(os.Stdout)
+	if err := write(filepath.Join(b.folder, "results.json"), r.WriteJSON); err != nil || doc == "" {
+		return err
+	}
+	if err := document(doc, &r); err != nil {
+		return err
+	}
+	return write(strings.TrimSuffix(doc, filepath.Ext(doc))+".svg", func(w io.Writer) error {
+		draw(w, r.Tables, beside)
+		return nil
+	})
+}
+
+func write(path string, content func(io.Writer) error) error {
+	f, err := os.Create(path)
 	if err != nil {
 		return err
 	}
-	defer out.Close()
-	if err := measure.WriteJSON(out, m, all...); err != nil || doc == "" {
+	return errors.Join(content(f), f.Close())
+}
+
+// generated is the part of the documentation that comes from here.
+var generated = regexp.MustCompile(`(?s)(<!-- from here: make bench -->\n).*(<!-- to here -->)`)
+
+func document(path string, r *measure.Report) error {
+	doc, err := os.ReadFile(path)
+	if err != nil {
 		return err
 	}
+	at := generated.FindSubmatchIndex(doc)
+	if at == nil {
+		return fmt.Errorf("%s: there is no place for the tables", path)
+	}
 	var text bytes.Buffer
-	tables(&text, m, all, (*measure.Table).WriteMarkdown)
-	svg := strings.TrimSuffix(doc, filepath.Ext(doc)) + ".svg"
-	return b.document(doc, svg, text.Bytes(), func(w io.Writer) { draw(w, all, beside) })
+	r.WriteMarkdown(&text)
+	return os.WriteFile(path, slices.Concat(doc[:at[3]], []byte("\n"), text.Bytes(), doc[at[4]:]), 0o666)
 }
 
 // draw draws the ratios that have a target, and the round trips.
@@ -319,9 +317,9 @@ func draw(w io.Writer, all []measure.Table, beside measure.Table) {
 		}
 	}
 	trips := chart.Bars{Title: "there and back between two processes, median in ns"}
-	for _, column := range beside.Columns {
+	for i, column := range beside.Columns {
 		name := column
-		if column == beside.Columns[0] || column == beside.Columns[1] {
+		if i < 2 {
 			name = "this library, " + column
 		}
 		if s, ok := beside.Results[0].By[column]; ok {

@@ -279,6 +279,35 @@ func TestDeathIsNoticedThoughAChildLivesOn(t *testing.T) {
 	})
 }
 
+func TestAWriterWhoFindsTheQueueFullNoticesADeath(t *testing.T) {
+	both(t, func(t *testing.T, polling bool) {
+		name := regionName(t)
+		node, err := shmem.Create(name, shmem.Config{QueueLen: 4, SampleLen: 4, Polling: polling})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer node.Close()
+		cmd := startVictim(t, name, "program", polling)
+		if err := node.Accept(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		smps := make([]sample.Sample, 5) // one more than there is room for
+		if n := node.Alloc(smps); n != len(smps) {
+			t.Fatal(n)
+		}
+		if n, err := node.Write(smps); n != 4 || err != nil {
+			t.Fatal(n, err)
+		}
+		cmd.Process.Kill()
+		cmd.Wait()
+		for died := time.Now(); !errors.Is(err, shmem.ErrPeerDied); _, err = node.Write(smps[4:]) {
+			if time.Since(died) > slack*200*time.Millisecond {
+				t.Fatalf("not noticed: %v", err)
+			}
+		}
+	})
+}
+
 // startVictim2 accepts the next program on the name of one that has died.
 func startVictim2(t *testing.T, node *shmem.Node, name string, polling bool) *exec.Cmd {
 	t.Helper()

@@ -356,6 +356,8 @@ func TestWrongUseIsStatus2(t *testing.T) {
 		`there is no shmem node "c"`:        {"node", two, "c"},
 		"--rate must not be negative":       {"node", two, "a", "--rate", "-1"},
 		"--vector must be 1 to 64, is 0":    {"echo", "/a", "--vector", "0"},
+		`--values must be 1 to \d+, is 0`:   {"bench", "--values", "4,0"},
+		"no CPU 9999 for this process":      {"bench", "--cpus", "9999"},
 	} {
 		expect(t, 2, args, want)
 	}

@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/villas-ext/villas-ext/internal/between"
 	"github.com/villas-ext/villas-ext/node"
 )
 
@@ -38,6 +39,7 @@ func wrongUse(format string, args ...any) error { return useError{fmt.Errorf(for
 var interrupts = []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}
 
 func main() {
+	between.Second()
 	ctx, stop := signal.NotifyContext(context.Background(), interrupts...)
 	defer stop()
 	// Caught, so that a closed pipe is an error of a write and the region is
@@ -95,6 +97,7 @@ Exit status: 0 fine, 1 failed, 2 wrong use, 3 the other side went away.`,
 		genCommand(),
 		plotCommand(),
 		compareCommand(),
+		benchCommand(),
 	)
 	return root
 }

@@ -351,6 +351,9 @@ func (l *Link) write(smps []sample.Sample) (int, error) {
 	case d.Wake():
 		futex.Wake(d.Waiters)
 	}
+	if n < len(smps) { // a full queue may be that of a dead reader
+		l.Party.LookAfter(time.Now())
+	}
 	return n, nil
 }
 
@@ -378,7 +381,6 @@ func (s *Side) WriteContext(ctx context.Context, smps []sample.Sample) (int, err
 		if n > 0 {
 			pause = 0
 		}
-		l.Party.LookAfter(time.Now())
 		if pause == 0 {
 			unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 			runtime.Gosched()

@@ -22,9 +22,6 @@ type Table struct {
 // and target where any result of the table has one.
 func (t *Table) row(r Result) []string {
 	cells := []string{r.What}
-	if r.Unit != "" {
-		cells[0] += ", " + r.Unit
-	}
 	for _, c := range t.Columns {
 		if s, ok := r.By[c]; ok {
 			cells = append(cells, figure(s.Median))
@@ -43,9 +40,9 @@ func (t *Table) row(r Result) []string {
 	case r.Target == 0:
 		return append(cells, "")
 	case r.Ratio.Median <= r.Target:
-		return append(cells, fmt.Sprintf("<= %v", r.Target))
+		return append(cells, fmt.Sprintf("%v", r.Target))
 	}
-	return append(cells, fmt.Sprintf("<= %v MISSED", r.Target))
+	return append(cells, fmt.Sprintf("%v, MISSED", r.Target))
 }
 
 func (t *Table) hasRatios() bool {
@@ -55,7 +52,7 @@ func (t *Table) hasRatios() bool {
 func (t *Table) head(group string) []string {
 	cells := append([]string{group}, t.Columns...)
 	if t.hasRatios() {
-		cells = append(cells, "ratio", "of the runs", "target")
+		cells = append(cells, "ratio", "of the runs", "at most")
 	}
 	return cells
 }
@@ -73,8 +70,8 @@ func figure(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
-// WriteText writes t for a terminal, a block a group.
-func (t *Table) WriteText(w io.Writer) {
+// writeText writes t for a terminal, a block a group.
+func (t *Table) writeText(w io.Writer) {
 	t.blocks(func(head []string, rows [][]string) {
 		widths := make([]int, len(head))
 		for _, r := range append([][]string{head}, rows...) {
@@ -93,8 +90,8 @@ func (t *Table) WriteText(w io.Writer) {
 	})
 }
 
-// WriteMarkdown writes t for a document.
-func (t *Table) WriteMarkdown(w io.Writer) {
+// writeMarkdown writes t for a document.
+func (t *Table) writeMarkdown(w io.Writer) {
 	t.blocks(func(head []string, rows [][]string) {
 		fmt.Fprintf(w, "| %s |\n| --- |%s\n", strings.Join(head, " | "), strings.Repeat(" ---: |", len(head)-1))
 		for _, r := range rows {
@@ -115,13 +112,53 @@ func (t *Table) blocks(write func(head []string, rows [][]string)) {
 	}
 }
 
-// WriteJSON writes results and where they were measured.
-func WriteJSON(w io.Writer, m Machine, tables ...Table) error {
+// Report is what was measured, and where.
+type Report struct {
+	Machine Machine
+	Tables  []Table
+	Missing []string // what could not be measured, and why
+}
+
+// WriteText writes r for a terminal.
+func (r *Report) WriteText(w io.Writer) { r.write(w, (*Table).writeText, "") }
+
+// WriteMarkdown writes r for a document.
+func (r *Report) WriteMarkdown(w io.Writer) { r.write(w, (*Table).writeMarkdown, "- ") }
+
+func (r *Report) write(w io.Writer, table func(*Table, io.Writer), item string) {
+	fmt.Fprintf(w, "%v.\n\n", r.Machine)
+	if t := r.targets(); len(t.Results) > 0 {
+		table(&t, w)
+	}
+	for i := range r.Tables {
+		table(&r.Tables[i], w)
+	}
+	for _, m := range r.Missing {
+		fmt.Fprintf(w, "%snot measured: %s\n", item, m)
+	}
+}
+
+// targets is a table of all that has one.
+func (r *Report) targets() (t Table) {
+	for _, all := range r.Tables {
+		for _, result := range all.Results {
+			if result.Target != 0 {
+				result.Group = "target"
+				t.Results = append(t.Results, result)
+			}
+		}
+	}
+	return t
+}
+
+// WriteJSON writes r for programs.
+func (r *Report) WriteJSON(w io.Writer) error {
 	doc := struct {
 		Machine Machine  `json:"machine"`
 		Results []Result `json:"results"`
-	}{Machine: m}
-	for _, t := range tables {
+		Missing []string `json:"missing,omitempty"`
+	}{Machine: r.Machine, Missing: r.Missing}
+	for _, t := range r.Tables {
 		doc.Results = append(doc.Results, t.Results...)
 	}
 	e := json.NewEncoder(w)
