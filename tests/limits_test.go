@@ -57,9 +57,15 @@ const someUser = 65534 // nobody
 // A region is its maker's alone, or its group's where it says so; a name that is
 // another user's, or a symbolic link, is neither replaced nor followed.
 func TestRegionsBelongToTheirMakers(t *testing.T) {
-	dir := t.TempDir()
+	for language, program := range map[string]string{"C": compile(t, "gcc", "host/owners.c"), "Go": goProgram(t, "owners")} {
+		t.Run(language, func(t *testing.T) { regionsBelongToTheirMakers(t, program) })
+	}
+}
+
+func regionsBelongToTheirMakers(t *testing.T, program string) {
+	dir := t.TempDir() // that everybody may look into
 	bin := filepath.Join(dir, "owners")
-	for to, from := range map[string]string{bin: compile(t, "gcc", "host/owners.c"), filepath.Join(dir, filepath.Base(library())): library()} {
+	for to, from := range map[string]string{bin: program, filepath.Join(dir, filepath.Base(library())): library()} {
 		b, err := os.ReadFile(from)
 		if err == nil {
 			err = os.WriteFile(to, b, 0o755)
