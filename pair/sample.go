@@ -142,7 +142,8 @@ func timespec(t time.Time) layout.Timespec {
 
 // Bits returns the values as they lie in shared memory, without a copy: Len
 // elements, writable, valid as long as s. What each of them is, nobody tells: the
-// VILLASnode has it in the signals of its configuration.
+// VILLASnode has it in the signals of its configuration. The other side may change
+// the length while s is held: index within the slice that was returned.
 func (s Sample) Bits() []uint64 {
 	return unsafe.Slice((*uint64)(word.At(s.Addr()+sample.HeadSizeG)), s.Len())
 }
@@ -157,26 +158,49 @@ func (s Sample) Ints() []int64 {
 	return unsafe.Slice((*int64)(word.At(s.Addr()+sample.HeadSizeG)), s.Len())
 }
 
+// value is where value i is, which must be below [Sample.Cap], or it panics. It does
+// not go by the length: the other side may change that between a look and the use.
+func (s Sample) value(i int) uintptr {
+	if uint(i) >= uint(s.Cap()) {
+		panic("pair: value out of range")
+	}
+	return s.Addr() + sample.HeadSizeG + uintptr(i)*layout.ValueSizeG
+}
+
+// Float returns value i, below [Sample.Cap], a double. These and the following do
+// not change the length.
+func (s Sample) Float(i int) float64 { return math.Float64frombits(word.Get64(s.value(i))) }
+
+// SetFloat makes value i a double.
+func (s Sample) SetFloat(i int, v float64) { word.Set64(s.value(i), math.Float64bits(v)) }
+
+// Int returns value i, an integer.
+func (s Sample) Int(i int) int64 { return int64(word.Get64(s.value(i))) }
+
+// SetInt makes value i an integer.
+func (s Sample) SetInt(i int, v int64) { word.Set64(s.value(i), uint64(v)) }
+
 // Bool returns value i, a boolean.
-func (s Sample) Bool(i int) bool { return byte(s.Bits()[i]) != 0 }
+func (s Sample) Bool(i int) bool { return byte(word.Get64(s.value(i))) != 0 }
 
 // SetBool makes value i a boolean.
 func (s Sample) SetBool(i int, v bool) {
-	s.Bits()[i] = 0
+	bits := uint64(0)
 	if v {
-		s.Bits()[i] = 1
+		bits = 1
 	}
+	word.Set64(s.value(i), bits)
 }
 
 // Complex returns value i, a complex number.
 func (s Sample) Complex(i int) complex64 {
-	b := s.Bits()[i]
+	b := word.Get64(s.value(i))
 	return complex(math.Float32frombits(uint32(b)), math.Float32frombits(uint32(b>>32)))
 }
 
 // SetComplex makes value i a complex number.
 func (s Sample) SetComplex(i int, v complex64) {
-	s.Bits()[i] = uint64(math.Float32bits(real(v))) | uint64(math.Float32bits(imag(v)))<<32
+	word.Set64(s.value(i), uint64(math.Float32bits(real(v)))|uint64(math.Float32bits(imag(v)))<<32)
 }
 
 // SetFloats makes values the values of s and returns how many there was room for.

@@ -54,8 +54,8 @@ func TestPipeKeepsKindsTimesAndSequenceOverAPair(t *testing.T) {
 	if out, err := e.end(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
-	expect(t, 2, []string{"pipe", "/a,/b", "--in-signals", "3x"}, `--in-signals must be such as 4f2i1b1c`)
-	expect(t, 2, []string{"pipe", "/a,/b", "--out-signals", "3"}, `what are the last 3 values`)
+	expect(t, 2, []string{"pipe", "/a,/b", "--in-signals", "3x"}, `--in-signals: kinds of values are written such as 4f2i1b1c`)
+	expect(t, 2, []string{"pipe", "/a,/b", "--out-signals", "3"}, `--out-signals: what are the last 3 values`)
 }
 
 // A VILLASnode that closes with samples queued, and one that would forget what we

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -102,6 +103,13 @@ func TestDataSymbolsHaveTheirSizes(t *testing.T) {
 func standIn(t testing.TB) string {
 	t.Helper()
 	dir := filepath.Join(scratch(t), "old")
+	once, _ := built.LoadOrStore(dir, new(sync.Once))
+	once.(*sync.Once).Do(func() { buildStandIn(t, dir) })
+	return dir
+}
+
+func buildStandIn(t testing.TB, dir string) {
+	t.Helper()
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		t.Fatal(err)
 	}
@@ -124,24 +132,36 @@ func standIn(t testing.TB) string {
 	if b, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, b)
 	}
-	return dir
 }
 
-func TestAnOldBinaryRunsUnchanged(t *testing.T) {
+// oldBinary is a program of the original's calls as it was built against the
+// original: tests/c/old/client.c without versions in its references. Run it in oldEnv.
+func oldBinary(t testing.TB, flags ...string) string {
+	t.Helper()
 	dir := standIn(t)
+	bin := filepath.Join(dir, "client"+strings.Join(flags, ""))
+	once, _ := built.LoadOrStore(bin, new(sync.Once))
+	once.(*sync.Once).Do(func() {
+		args := append(flags, "-O2", "-Wall", "-DVILLAS_EXT_PLAIN_NAMES", "-I", filepath.Join(root, "include"),
+			filepath.Join(root, "tests/c/old/client.c"), "-o", bin, "-L", dir, "-lvillas-ext", "-pthread")
+		if b, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, b)
+		}
+	})
+	if b, err := exec.Command("nm", "-D", bin).Output(); err != nil || strings.Contains(string(b), "VILLAS_EXT") {
+		t.Fatalf("%v: the old binary has versioned references: it is none", err)
+	}
+	return bin
+}
+
+var oldEnv = []string{"LD_LIBRARY_PATH=" + buildDir}
+
+func TestAnOldBinaryRunsUnchanged(t *testing.T) {
 	for _, kind := range []string{"-pie -fPIE", "-no-pie -fno-pie"} {
 		for _, now := range []string{"", "LD_BIND_NOW=1"} {
 			t.Run(kind+now, func(t *testing.T) {
-				bin := filepath.Join(dir, "client"+strings.ReplaceAll(kind, " ", ""))
-				args := append(strings.Fields(kind), "-O2", "-Wall", "-DVILLAS_EXT_PLAIN_NAMES", "-I", filepath.Join(root, "include"),
-					filepath.Join(root, "tests/c/old/client.c"), "-o", bin, "-L", dir, "-lvillas-ext", "-pthread")
-				if b, err := exec.Command("gcc", args...).CombinedOutput(); err != nil {
-					t.Fatalf("%v\n%s", err, b)
-				}
-				if b, _ := exec.Command("nm", "-D", bin).Output(); strings.Contains(string(b), "VILLAS_EXT") {
-					t.Fatal("the old binary has versioned references: it is none")
-				}
-				env := []string{"LD_LIBRARY_PATH=" + buildDir}
+				bin := oldBinary(t, strings.Fields(kind)...)
+				env := slices.Clone(oldEnv)
 				if now != "" {
 					env = append(env, now)
 				}

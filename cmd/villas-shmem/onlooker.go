@@ -52,7 +52,7 @@ type fill struct{ used, capacity uint64 }
 
 // look opens what name names for looking at it: a region, an object of a pair, or both
 // of a pair, whose values are of these kinds.
-func look(name string, in, out signalKinds) (onlooker, error) {
+func look(name string, in, out format.Kinds) (onlooker, error) {
 	if own, other, is := asPair(name); is {
 		return lookAtPair(pairObject{name: own, kinds: in}, pairObject{name: other, kinds: out})
 	}

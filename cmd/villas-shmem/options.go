@@ -55,9 +55,11 @@ func completeFormats(c *cobra.Command, flags ...string) {
 	}
 }
 
-func (o *exchangeOptions) logger() *slog.Logger {
+func (o *exchangeOptions) logger() *slog.Logger { return logger(o.quiet) }
+
+func logger(quiet bool) *slog.Logger {
 	level := slog.LevelInfo
-	if o.quiet {
+	if quiet {
 		level = slog.LevelError
 	}
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))

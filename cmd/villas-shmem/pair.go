@@ -25,58 +25,22 @@ func asPair(name string) (own, other string, is bool) {
 	return own, other, is
 }
 
-// signalKinds says what the values of a sample in a pair are: nobody else does.
-type signalKinds []format.Kind
-
-// of is the kind of value i: beyond those that were told that of the last one, and
-// unless if none were told.
-func (k signalKinds) of(i int, unless format.Kind) format.Kind {
-	if len(k) == 0 {
-		return unless
-	}
-	return k[min(i, len(k)-1)]
-}
-
-// parseKinds reads the kinds of values as VILLASnode has them in short: 4f2i is four
-// floats and two integers.
-func parseKinds(option, text string) (kinds signalKinds, err error) {
-	count, digits := 0, false
-	for _, c := range text {
-		if c >= '0' && c <= '9' && count < 1<<20 {
-			count, digits = 10*count+int(c-'0'), true
-			continue
-		}
-		kind := strings.IndexRune("fibc", c)
-		if kind < 0 || digits && count == 0 {
-			return nil, wrongUse("--%s must be such as 4f2i1b1c (floats, integers, booleans, complex), is %q", option, text)
-		}
-		if !digits {
-			count = 1
-		}
-		for range count {
-			kinds = append(kinds, format.Kind(kind))
-		}
-		count, digits = 0, false
-	}
-	if digits {
-		return nil, wrongUse("--%s: what are the last %d values of %q? f, i, b or c", option, count, text)
-	}
-	return kinds, nil
-}
-
 // kindOptions are the kinds of values on the command line.
 type kindOptions struct{ inText, outText string }
 
 func (o *kindOptions) flags(c *cobra.Command) {
-	c.Flags().StringVar(&o.inText, "in-signals", "", "of a pair: kinds of the values that VILLASnode reads, such as 4f2i (default as the text has them)")
+	c.Flags().StringVar(&o.inText, "in-signals", "", "of a pair: kinds of the values that VILLASnode reads, such as 4f2i (default as they are)")
 	c.Flags().StringVar(&o.outText, "out-signals", "", "of a pair: kinds of the values that VILLASnode sends (default floats)")
 }
 
-func (o *kindOptions) parse() (in, out signalKinds, err error) {
-	if in, err = parseKinds("in-signals", o.inText); err == nil {
-		out, err = parseKinds("out-signals", o.outText)
+func (o *kindOptions) parse() (in, out format.Kinds, err error) {
+	if in, err = format.ParseKinds(o.inText); err != nil {
+		return nil, nil, wrongUse("--in-signals: %w", err)
 	}
-	return in, out, err
+	if out, err = format.ParseKinds(o.outText); err != nil {
+		return nil, nil, wrongUse("--out-signals: %w", err)
+	}
+	return in, out, nil
 }
 
 // pairOptions are the options of a pair on the command line.
@@ -85,11 +49,11 @@ type pairOptions struct {
 	kinds kindOptions
 }
 
-func (o *pairOptions) flags(c *cobra.Command) {
+func (o *pairOptions) flags(c *cobra.Command, of string) {
 	f := c.Flags()
-	f.IntVar(&o.QueueLen, "queuelen", shmem.DefaultQueueLen, "of a pair: elements of the queue that this side writes")
-	f.IntVar(&o.SampleLen, "samplelen", shmem.DefaultSampleLen, "of a pair: values of a sample that this side writes")
-	f.BoolVar(&o.Polling, "polling", false, "of a pair: the reader of what this side writes polls")
+	f.IntVar(&o.QueueLen, "queuelen", shmem.DefaultQueueLen, of+": elements of the queue that this side writes")
+	f.IntVar(&o.SampleLen, "samplelen", shmem.DefaultSampleLen, of+": values of a sample that this side writes")
+	f.BoolVar(&o.Polling, "polling", false, of+": the reader of what this side writes polls")
 }
 
 const (
@@ -122,7 +86,7 @@ func openPair(ctx context.Context, own, other string, wait bool, o pairOptions) 
 // pairSide is one side of a pair.
 type pairSide struct {
 	end     *pair.Pair
-	in, out signalKinds
+	in, out format.Kinds
 	using   sync.RWMutex // held while samples of the pair are in use
 	to      [vectorLen]pair.Sample
 	from    [vectorLen]pair.Sample
@@ -202,11 +166,11 @@ func (p *pairSide) store(rec *format.Record, s pair.Sample) error {
 	}
 	s.SetLen(len(rec.Values))
 	for i, v := range rec.Values {
-		switch p.in.of(i, v.Kind()) {
+		switch p.in.Of(i, v.Kind()) {
 		case format.KindFloat:
-			s.Floats()[i] = v.Float64()
+			s.SetFloat(i, v.Float64())
 		case format.KindInt:
-			s.Ints()[i] = v.Int64()
+			s.SetInt(i, v.Int64())
 		case format.KindBool:
 			s.SetBool(i, v.Bool())
 		case format.KindComplex:
@@ -244,7 +208,7 @@ func (p *pairSide) Receive(ctx context.Context, records []format.Record, wait bo
 }
 
 // load makes rec describe s, whose values are of these kinds.
-func load(rec *format.Record, s pair.Sample, kinds signalKinds) {
+func load(rec *format.Record, s pair.Sample, kinds format.Kinds) {
 	flags := s.Flags()
 	*rec = format.Record{Sequence: s.Sequence(), HasSequence: flags&pair.HasSequence != 0, NewFrame: flags&pair.NewFrame != 0,
 		Values: rec.Values[:0]}
@@ -256,10 +220,10 @@ func load(rec *format.Record, s pair.Sample, kinds signalKinds) {
 		}
 	}
 	for i := range s.Len() {
-		v := format.Float(s.Floats()[i])
-		switch kinds.of(i, format.KindFloat) {
+		v := format.Float(s.Float(i))
+		switch kinds.Of(i, format.KindFloat) {
 		case format.KindInt:
-			v = format.Int(s.Ints()[i])
+			v = format.Int(s.Int(i))
 		case format.KindBool:
 			v = format.Bool(s.Bool(i))
 		case format.KindComplex:
@@ -277,19 +241,22 @@ func (p *pairSide) Echo(ctx context.Context, vector int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer pair.PutAll(smps[:n])
 	for done := 0; done < n; {
 		back, err := p.alloc(ctx, n-done, true)
 		if err != nil {
+			pair.PutAll(smps[done:n])
 			return done, err
 		}
 		for i, s := range back {
 			s.CopyFrom(smps[done+i])
 		}
+		pair.PutAll(smps[done : done+len(back)])
 		k, err := p.write(ctx, back, true)
-		if done += k; err != nil {
-			return done, err
+		if err != nil {
+			pair.PutAll(smps[done+len(back) : n])
+			return done + k, err
 		}
+		done += k
 	}
 	return n, nil
 }
@@ -299,7 +266,7 @@ type pairOnlooker []pairObject
 
 type pairObject struct {
 	name  string
-	kinds signalKinds     // of its values
+	kinds format.Kinds    // of its values
 	in    *pair.Inspector // nil: there is no such object
 }
 

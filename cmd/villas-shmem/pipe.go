@@ -47,7 +47,7 @@ before all of the input was sent. The end of the input does not end it: see --li
 		},
 	}
 	o.flags(c)
-	p.flags(c)
+	p.flags(c, "of a pair")
 	p.kinds.flags(c)
 	waitFlag(c, &wait)
 	return c
@@ -108,7 +108,7 @@ SIGINT or SIGTERM, and with status 3 when the node dies.`,
 	c.Flags().IntVarP(&vector, "vector", "v", vector, "samples to read at once at most")
 	c.Flags().Uint64Var(&limit, "limit", 0, "end after so many samples; 0: no limit")
 	c.Flags().BoolVarP(&quiet, "quiet", "q", false, "do not say how many at the end")
-	p.flags(c)
+	p.flags(c, "of a pair")
 	waitFlag(c, &wait)
 	return c
 }

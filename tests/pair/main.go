@@ -66,12 +66,13 @@ func fill(s pair.Sample, i int) {
 	s.SetLen(settings["sl"])
 	s.SetOrigin(time.Unix(1700000000+int64(i/1000), int64(i)*7919%1000000000))
 	s.SetReceived(time.Unix(1700000000+int64(i/1000), 222222222))
+	s.SetFlags(flags(i))
 	for j := range s.Len() {
 		switch j % 4 {
 		case 0:
-			s.Floats()[j] = 1.5*float64(i) + float64(j)
+			s.SetFloat(j, 1.5*float64(i)+float64(j))
 		case 1:
-			s.Ints()[j] = -7000000000*int64(i+1) + int64(j)
+			s.SetInt(j, -7000000000*int64(i+1)+int64(j))
 		case 2:
 			s.SetBool(j, (i+j)&1 != 0)
 		case 3:
@@ -80,16 +81,25 @@ func fill(s pair.Sample, i int) {
 	}
 }
 
+// flags are those of sample i: each tenth begins a frame.
+func flags(i int) pair.Flags {
+	f := pair.HasOrigin | pair.HasReceived | pair.HasSequence | pair.HasData
+	if i%10 == 0 {
+		f |= pair.NewFrame
+	}
+	return f
+}
+
 func right(s pair.Sample, i int) bool {
-	ok := s.Sequence() == uint64(i) && s.Len() == settings["sl"] && s.Flags()&0x1b == 0x1b &&
+	ok := s.Sequence() == uint64(i) && s.Len() == settings["sl"] && s.Flags() == flags(i) &&
 		s.Origin().Equal(time.Unix(1700000000+int64(i/1000), int64(i)*7919%1000000000)) &&
 		s.Received().Equal(time.Unix(1700000000+int64(i/1000), 222222222))
 	for j := 0; ok && j < s.Len(); j++ {
 		switch j % 4 {
 		case 0:
-			ok = s.Floats()[j] == 1.5*float64(i)+float64(j)
+			ok = s.Float(j) == 1.5*float64(i)+float64(j)
 		case 1:
-			ok = s.Ints()[j] == -7000000000*int64(i+1)+int64(j)
+			ok = s.Int(j) == -7000000000*int64(i+1)+int64(j)
 		case 2:
 			ok = s.Bool(j) == ((i+j)&1 != 0)
 		case 3:

@@ -7,6 +7,7 @@
 #include <villas/timing.h>
 #include <villas/utils.h>
 
+#include <sched.h>
 #include <unistd.h>
 
 static void quit(int sig, siginfo_t *info, void *ctx)
@@ -24,7 +25,7 @@ int main(int argc, char *argv[])
 	struct shmem_shared *shm = NULL;
 	struct pool p;
 	void *base, *block;
-	int n, total = 0;
+	int n, total = 0, empty = 0;
 	char *text = NULL;
 
 	log_init(&l, V, LOG_ALL);
@@ -53,6 +54,8 @@ int main(int argc, char *argv[])
 		error("pool");
 	while ((n = shmem_shared_read(shm, smps, 8)) >= 0) {
 		int done = 0;
+		if (!n && ++empty % 50 == 0)	/* polling */
+			sched_yield();
 		while (done < n) {
 			int w = shmem_shared_write(shm, smps + done, (unsigned) (n - done));
 			if (w < 0)

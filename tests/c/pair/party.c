@@ -28,7 +28,8 @@ static void fill(struct villas_pair_sample *s, int i)
 {
 	s->sequence = (uint64_t) i;
 	s->length = (unsigned) sl;
-	s->flags = VILLAS_PAIR_HAS_ORIGIN | VILLAS_PAIR_HAS_RECEIVED | VILLAS_PAIR_HAS_SEQUENCE | VILLAS_PAIR_HAS_DATA;
+	s->flags = VILLAS_PAIR_HAS_ORIGIN | VILLAS_PAIR_HAS_RECEIVED | VILLAS_PAIR_HAS_SEQUENCE | VILLAS_PAIR_HAS_DATA |
+		(i % 10 ? 0 : VILLAS_PAIR_NEW_FRAME);
 	s->ts.origin.tv_sec = s->ts.received.tv_sec = 1700000000 + i / 1000;
 	s->ts.origin.tv_nsec = (long) i * 7919 % 1000000000;
 	s->ts.received.tv_nsec = 222222222;

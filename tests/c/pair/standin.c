@@ -12,7 +12,7 @@
  * samples, and tell the last one's sequence number).
  * Settings: mode=pthread|polling, ql, sl, count, window (samples on the way), patience (seconds), yield (empty looks
  * before a polling loop yields; 0 never), linger (ms before it closes), slow (microseconds that role count takes for a
- * sample), zero=1 (clear the first 80 bytes of the own object), crash=STEP, hold=STEP:MS.
+ * sample), narrow=1 (integers of 32 bits), zero=1 (clear the first 80 bytes of the own object), crash=STEP, hold=STEP:MS.
  * Steps: 1 semaphores open, 2 object created, 3 initialised, 4 posted, 5 waited, 6 other side mapped, 7 semaphore
  * unlinked; crash also 8 with the mutex held and half of the samples sent, 9 between claim and publish. */
 
@@ -101,7 +101,7 @@ _Static_assert(sizeof(struct sample) == 88 && offsetof(struct sample, refcnt) ==
 #define SHARED 80	/* where struct shared stands in an object */
 
 static const char *role, *own, *other;
-static int mode = POLLING, ql = 256, sl = 8, count = 1000, window = 64, patience = 30, yield = 50, linger, zero, slow, crash, hold, hold_ms;
+static int mode = POLLING, ql = 256, sl = 8, count = 1000, window = 64, patience = 30, yield = 50, linger, zero, slow, narrow, crash, hold, hold_ms;
 static struct shared *mine, *theirs;
 static size_t my_size, their_size;
 
@@ -349,7 +349,7 @@ static void fill(struct sample *s, uint64_t i)
 {
 	s->sequence = i;
 	s->length = (unsigned) sl;
-	s->flags = 0x1b;
+	s->flags = 0x1b | (i % 10 ? 0 : 0x10000);
 	s->origin = (struct timespec) { 1700000000 + (time_t) (i / 1000), (long) (i * 7919 % 1000000000) };
 	s->received = (struct timespec) { 1700000000 + (time_t) (i / 1000), 222222222 };
 	for (unsigned j = 0; j < s->length; j++) {
@@ -359,7 +359,7 @@ static void fill(struct sample *s, uint64_t i)
 			s->data[j].f = 1.5 * (double) i + j;
 			break;
 		case 1:
-			s->data[j].i = -7000000000 * (int64_t) (i + 1) + j;
+			s->data[j].i = (narrow ? -7 : -7000000000) * (int64_t) (i + 1) + j;
 			break;
 		case 2:
 			s->data[j].b = (i + j) & 1;
@@ -374,7 +374,7 @@ static void fill(struct sample *s, uint64_t i)
 static bool right(struct sample *s, uint64_t i, struct sample *want)
 {
 	fill(want, i);
-	return s->sequence == i && s->length == want->length && (s->flags & 0x1b) == 0x1b && !s->signals[0] && !s->signals[1] &&
+	return s->sequence == i && s->length == want->length && s->flags == want->flags && !s->signals[0] && !s->signals[1] &&
 		s->origin.tv_sec == want->origin.tv_sec && s->origin.tv_nsec == want->origin.tv_nsec &&
 		s->received.tv_sec == want->received.tv_sec && s->received.tv_nsec == want->received.tv_nsec &&
 		!memcmp(s->data, want->data, 8 * (size_t) sl);
@@ -500,7 +500,7 @@ int main(int argc, char *argv[])
 {
 	struct { const char *name; int *value; } settings[] = {
 		{ "ql", &ql }, { "sl", &sl }, { "count", &count }, { "window", &window }, { "patience", &patience },
-		{ "yield", &yield }, { "linger", &linger }, { "zero", &zero }, { "slow", &slow },
+		{ "yield", &yield }, { "linger", &linger }, { "zero", &zero }, { "slow", &slow }, { "narrow", &narrow },
 		{ "crash", &crash },
 	};
 
