@@ -29,7 +29,7 @@ COMMANDS := $(patsubst cmd/%/,$(BUILD)/%,$(sort $(dir $(wildcard cmd/*/*.go))))
 EXTLDFLAGS := -Wl,-soname,$(SONAME) -Wl,--version-script=$(CURDIR)/ext/libvillas-ext.map -Wl,-Bsymbolic-functions \
 	-Wl,-z,now -Wl,-z,nodelete
 
-.PHONY: all run test test-python storm hostile churn quiet soak soak-gen fuzz screens bench wheel install install-python uninstall man clean help needs-build needs-test
+.PHONY: all run test test-python storm hostile churn quiet soak soak-gen fuzz screens bench bench-python wheel install install-python uninstall man clean help needs-build needs-test
 
 all: $(LIB) $(EXAMPLES) $(COMMANDS)  ## build the library, the examples and the commands into build/
 
@@ -127,6 +127,13 @@ $(BUILD)/bench/libtricks.so: CPPFLAGS = -DTRICKS
 $(BUILD)/bench/lib%.so: bench/yardstick/yardstick.c
 	@mkdir -p $(BUILD)/bench
 	$(CC) -O2 -Wall -Wextra $(CPPFLAGS) -Iinclude -shared -fPIC $< -o $@ -pthread
+
+bench-python: $(BUILD)/bench/stream  ## what the Python package costs, beside the same streams in C
+	PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=python/src VILLAS_EXT_LIBRARY=$(LIB) $(PYTHON) python/bench/stream.py $< $(BUILD)/bench/python.json
+
+$(BUILD)/bench/stream: python/bench/stream.c $(LIB)
+	@mkdir -p $(BUILD)/bench
+	$(CC) -O2 -Wall -Wextra -Iinclude $< -o $@ -L$(BUILD) -lvillas-ext -Wl,-rpath,'$$ORIGIN/..'
 
 # The wheel holds the library, without debug information; python/setup.py names the oldest glibc that it runs on.
 WHEEL := $(BUILD)/wheel

@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import textwrap
@@ -18,6 +19,7 @@ import pytest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("VILLAS_EXT_BUILD", ROOT / "build"))
 PATIENCE = 60  # seconds; whatever takes longer hangs
+LIMIT = 300  # seconds for a test
 
 os.environ["VILLAS_EXT_LIBRARY"] = str(BUILD / "libvillas-ext.so.1")
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
@@ -28,6 +30,19 @@ import villas_ext  # noqa: E402  (the library's place must be known first)
 _numbers = itertools.count()
 _figures: List[str] = []
 _programs: Dict[str, pathlib.Path] = {}
+
+
+@pytest.fixture(autouse=True)
+def end() -> Iterator[None]:
+    """Every test ends: waits of the package do so for a signal's handler, too."""
+
+    def hangs(*_: Any) -> None:
+        raise AssertionError("the test hangs")
+
+    signal.signal(signal.SIGALRM, hangs)
+    signal.alarm(LIMIT)
+    yield
+    signal.alarm(0)
 
 
 @pytest.fixture

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 from ._memory import numpy
 
-if numpy is not None or TYPE_CHECKING:
+if TYPE_CHECKING:
     from ._arrays_numpy import Rows, SampleArray, Table, Times
+elif numpy is not None:
+    from ._arrays_numpy import Rows, SampleArray, Table
 else:
-    from ._arrays_plain import Rows, SampleArray, Table, Times
+    from ._arrays_plain import Rows, SampleArray, Table
 
 __all__ = ["Rows", "SampleArray", "Table", "Times"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 import time
-from typing import Any, Dict, List, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Sequence, Tuple, Union
 
 import numpy
 
@@ -18,15 +18,17 @@ from ._memory import (
     FORMAT, LENGTH, ORIGIN, RECEIVED, SENT, SEQUENCE, SOURCE_OFFSET, VALUE_SIZE, VALUES_OFFSET, VIEWED, Lease, Pool,
 )
 
-_Floats = numpy.ndarray[Any, numpy.dtype[numpy.float32]]
-_Integers = numpy.ndarray[Any, numpy.dtype[numpy.int32]]
-_Bits = numpy.ndarray[Any, numpy.dtype[numpy.uint64]]
-_Times = numpy.ndarray[Any, numpy.dtype[numpy.int64]]
-Times = Union[int, _Times, Sequence[int], None]  # ns since 1970: one for all samples, one for each, or now
+if TYPE_CHECKING:  # numpy knows these since 1.22
+    _Floats = numpy.ndarray[Any, numpy.dtype[numpy.float32]]
+    _Integers = numpy.ndarray[Any, numpy.dtype[numpy.int32]]
+    _Bits = numpy.ndarray[Any, numpy.dtype[numpy.uint64]]
+    _Times = numpy.ndarray[Any, numpy.dtype[numpy.int64]]
+    Times = Union[int, _Times, Sequence[int], None]  # ns since 1970: one for all samples, one for each, or now
 
-_SOURCE = SOURCE_OFFSET // 8  # the first word of what is written as a whole; before it stand references and pool
 _NS = 1_000_000_000
-_rest = struct.Struct("=8q")
+_rest = struct.Struct("=8q")  # source, times, format: before them stand references and pool
+_Rest = numpy.dtype((numpy.void, _rest.size))
+assert SOURCE_OFFSET + _rest.size == VALUES_OFFSET
 
 
 class _PoolArrays:
@@ -36,25 +38,29 @@ class _PoolArrays:
         self._first, self._stride = pool.first, pool.stride
         self._memory = memory = numpy.frombuffer(pool.memory, numpy.uint8)
         self._addresses = (numpy.arange(pool.count) * pool.stride + pool.first).tobytes()
-        words = memory.view(numpy.int64).reshape(pool.count, -1)
         self.blocks = memory.view(f"V{pool.stride}")
-        self.heads = words[:, 0]  # sequence number and length
-        self.rests = words[:, _SOURCE:VALUES_OFFSET // 8]  # source, times, format
-        self._parts: Dict[Any, Any] = {}
+        self.heads = self.part(numpy.int64, 0)  # sequence number and length
+        self.lengths = self.part(numpy.int32, 4 * LENGTH)
+        self.rests = self.part(_Rest, SOURCE_OFFSET)
+        self._values: Dict[int, Any] = {}
 
-    def part(self, code: str, offset: int, *shape: int) -> Any:
+    def part(self, kind: Any, offset: int) -> Any:
         """What lies offset bytes behind the start of each block."""
-        key = code, offset, shape
-        part = self._parts.get(key)
-        if part is None:
-            strides = (self._stride, 4)[:1 + len(shape)]
-            part = self._parts[key] = numpy.ndarray((len(self.blocks), *shape), code, self._memory, offset, strides)
-        return part
+        return numpy.ndarray((len(self.blocks),), kind, self._memory, offset, (self._stride,))
+
+    def values(self, columns: int) -> Any:
+        """The first values of each block."""
+        values = self._values.get(columns)
+        if values is None:
+            values = self._values[columns] = numpy.ndarray(
+                (len(self.blocks), columns), numpy.float32, self._memory, VALUES_OFFSET, (self._stride, 4))
+        return values
 
     def where(self, addresses: Any, n: int) -> Any:
         """The index of n blocks: a slice if they follow each other."""
         first = (addresses[0] - self._first) // self._stride
-        if bytes(addresses)[:8 * n] == self._addresses[8 * first:8 * (first + n)]:
+        raw = bytes(addresses)
+        if self._addresses.startswith(raw if len(raw) == 8 * n else raw[:8 * n], 8 * first):
             return slice(first, first + n)
         index = numpy.frombuffer(addresses, numpy.int64, n) - self._first
         index //= self._stride
@@ -87,7 +93,7 @@ class Table:
         self._done += n
         if not isinstance(where, slice):
             self._parts.append(arrays.blocks.take(where))
-        elif self._copy or self._parts or n < self._minimum or not _alike(arrays.part("i4", 4 * LENGTH)[where], pool.capacity):
+        elif self._copy or self._parts or n < self._minimum or not _alike(arrays.lengths[where], pool.capacity):
             self._parts.append(arrays.blocks[where].copy())
         else:
             memory, self._lease = pool.lend(tuple(addresses[:n]))
@@ -103,6 +109,11 @@ def _alike(lengths: Any, capacity: int) -> bool:
     """Whether all samples have the same number of values."""
     raw: bytes = lengths.tobytes()
     return raw == raw[:4] * len(lengths) and 0 <= lengths.item(0) <= capacity
+
+
+def _divided(ns: Any) -> Any:
+    """Seconds, and nanoseconds within the second."""
+    return divmod(ns, _NS) if isinstance(ns, int) else numpy.divmod(numpy.asarray(ns, numpy.int64), _NS)
 
 
 class _Released:
@@ -264,28 +275,32 @@ class Rows:
         if self._raw is not None:
             self._n, self._columns = len(self._raw), self._raw._width()
         else:
-            self._values = values = numpy.asarray(values)
+            values = numpy.asarray(values)
+            if values.shape == (0,):  # an empty list has no columns
+                values = values.reshape(0, 0)
             if values.ndim != 2:
                 raise ValueError(f"values must have two dimensions (samples, values), have {values.ndim}")
+            self._values = values
             self._n, self._columns = values.shape
         if self._columns > capacity:
             raise ValueError(f"{self._columns} values do not fit: a sample of this region has room for {capacity}")
         if self._raw is not None:
             # From the source field on, with the last value's whole word.
-            self._size = VALUES_OFFSET - SOURCE_OFFSET + (self._columns + 1) // 2 * 8
+            size = _rest.size + (self._columns + 1) // 2 * 8
             self._heads = self._raw._column("i8", 0)
-            self._rests = self._raw._column(f"V{self._size}", SOURCE_OFFSET)
+            self._rests = self._raw._column(f"V{size}", SOURCE_OFFSET)
             return
         self._sequence = sequence
         self._integers = [i for i in range(min(self._columns, 64)) if format >> i & 1] if format else []
         now = divmod(time.time_ns(), _NS)
-        parts: List[Any] = [now if ns is None else divmod(ns, _NS) if isinstance(ns, int) else
-                            divmod(numpy.asarray(ns, numpy.int64), _NS) for ns in times]
-        rest: Any = 0, *parts[0], *parts[1], *parts[2], format - (format >> 63 << 64)
+        origin, received, sent = times
+        parts: Any = (now, now, now) if origin is received is sent is None else [
+            now if ns is None else _divided(ns) for ns in times]
+        rest = 0, *parts[0], *parts[1], *parts[2], format - (format >> 63 << 64)
         try:
-            self._rest: Any = _rest.pack(*rest)
+            self._rest = numpy.frombuffer(_rest.pack(*rest), _Rest)
         except (struct.error, TypeError):  # times in arrays
-            self._rest = numpy.stack(numpy.broadcast_arrays(*rest), axis=1)
+            self._rest = numpy.stack(numpy.broadcast_arrays(*rest), axis=1).view(_Rest)[:, 0]
 
     def __len__(self) -> int:
         return self._n
@@ -296,12 +311,13 @@ class Rows:
         where = arrays.where(addresses, n)
         if self._raw is not None:
             arrays.heads[where] = self._heads[rows]
-            arrays.part(f"V{self._size}", SOURCE_OFFSET)[where] = self._rests[rows]
+            arrays.part(self._rests.dtype, SOURCE_OFFSET)[where] = self._rests[rows]
             return
-        arrays.rests[where] = numpy.frombuffer(self._rest, numpy.int64) if isinstance(self._rest, bytes) else self._rest[rows]
-        arrays.part("f4", VALUES_OFFSET, self._columns)[where] = self._values[rows]
+        arrays.rests[where] = self._rest if len(self._rest) == 1 else self._rest[rows]
+        values = arrays.values(self._columns)
+        values[where] = self._values if n == self._n else self._values[rows]
         for i in self._integers:
-            arrays.part("i4", VALUES_OFFSET, self._columns)[where, i] = self._values[rows, i]
+            values.view(numpy.int32)[where, i] = self._values[rows, i]
         if isinstance(self._sequence, int):
             sequence = self._sequence + first & 0xFFFF_FFFF
             head = (self._columns << 32) + sequence

@@ -8,13 +8,11 @@ import math
 import struct
 import time
 from array import array
-from typing import Any, List, Sequence, Tuple, Union
+from typing import Any, List, Tuple
 
 from ._memory import (
     FORMAT, LENGTH, ORIGIN, RECEIVED, SENT, SEQUENCE, SOURCE_OFFSET, VALUE_SIZE, VALUES_OFFSET, Pool,
 )
-
-Times = Union[int, Sequence[int], None]
 
 _NS = 1_000_000_000
 _head = struct.Struct("=2i")
@@ -135,7 +133,7 @@ class SampleArray:
 class Rows:
     """What is to be written into samples: per row the head, and the rest from the source field on."""
 
-    def __init__(self, values: Any, capacity: int, sequence: Any, times: Tuple[Times, ...], format: int) -> None:
+    def __init__(self, values: Any, capacity: int, sequence: Any, times: Tuple[Any, ...], format: int) -> None:
         self._rows: List[Tuple[bytes, bytes]] = []
         if isinstance(values, SampleArray):
             for i, length in enumerate(values._lengths):

@@ -8,13 +8,16 @@ import ctypes
 import struct
 import time
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import abi
-from ._arrays import Rows, SampleArray, Times
+from ._arrays import Rows, SampleArray
 from ._memory import LENGTH, SEQUENCE, SOURCE_OFFSET, VALUES_OFFSET, Handle, Pool
 from ._sample import Sample, to_ns
 from ._side import Calls, Side, deadline_of
+
+if TYPE_CHECKING:
+    from ._arrays import Times
 
 # What is set in a sample that was allocated, around what must stay.
 _head = struct.Struct("=ii")
@@ -64,7 +67,7 @@ class Region(Side[Sample]):
         if isinstance(values, SampleArray) and values.shared:
             return self._send(self._writing_shared(values, deadline_of(timeout)), True)
         rows = Rows(values, self.capacity, sequence, (ts_origin, ts_received, ts_sent), format)
-        return self._send(self._writing_array(rows, deadline_of(timeout)), len(rows) > 0)
+        return self._write_rows(rows, timeout)
 
     def _map(self, pool: int, shared: int) -> None:
         """View the blocks of the present region."""

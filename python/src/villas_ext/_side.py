@@ -411,7 +411,7 @@ class Side(Generic[_S]):
 
     def _push(self, addresses: Any, done: int, n: int) -> int:
         """Write samples from number done to n, without a wait, and return up to which it got. The lock is held."""
-        wrote: int = self._calls.write_now(self._handle.address, ctypes.byref(addresses, 8 * done), n - done)
+        wrote: int = self._calls.write_now(self._handle.address, ctypes.byref(addresses, 8 * done) if done else addresses, n - done)
         if wrote < 0:
             self._fail(ctypes.get_errno(), done > 0, reading=False)
         return done + wrote
@@ -443,23 +443,33 @@ class Side(Generic[_S]):
             yield min(pause, left)
         return got
 
-    def _writing_array(self, rows: Rows, deadline: float | None) -> Pausing[int]:
+    def _write_rows(self, rows: Rows, timeout: float | None) -> int:
+        n = len(rows)
+        if not n:
+            return 0
+        taken = _room(min(n, self._pool.count))
+        got, wrote = self._scatter(rows, 0, taken)
+        if wrote == n:  # nothing to wait for
+            return wrote
+        return self._send(self._writing_rows(rows, taken, got, wrote, deadline_of(timeout)), True)
+
+    def _writing_rows(self, rows: Rows, taken: Any, got: int, wrote: int, deadline: float | None) -> Pausing[int]:
+        """Go on where the first rows were filled into samples, and some of them written."""
         done, n, pauses = 0, len(rows), None
-        while done < n:
-            taken = _room(min(n - done, self._pool.count))
-            got, wrote = self._scatter(rows, done, taken)
+        while True:
             if wrote < got:
                 wrote = yield from self._pushing(taken, got, deadline, lambda first: self._pool.put(tuple(taken[first:got])), wrote)
             done += wrote
-            if wrote < got:
-                break
+            if wrote < got or done == n:
+                return done
             if not got:
                 left = left_until(deadline)
                 if left <= 0:
-                    break
+                    return done
                 pauses = pauses or _pauses()
                 yield min(next(pauses), left)
-        return done
+            taken = _room(min(n - done, self._pool.count))
+            got, wrote = self._scatter(rows, done, taken)
 
     def _scatter(self, rows: Rows, done: int, taken: Any) -> Tuple[int, int]:
         """Fill free samples with rows from number done on and write them, without a wait. Returns how many samples were
