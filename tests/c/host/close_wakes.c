@@ -2,13 +2,18 @@
 
 /* Close ends the calls of other threads that wait in the region, in both modes and on both sides. What was written
  * before it is read, also where the node hears of the program only afterwards. */
+#include <stdatomic.h>
+
 #include "host.h"
+
+static atomic_int begun;
 
 static void *read_one(void *shm)
 {
 	struct timespec patience = { 15, 0 };
 	struct sample *s;
 
+	atomic_fetch_add(&begun, 1);
 	CHECK(shmem_shared_read_timeout(shm, &s, 1, &patience) == -1 && errno == ECANCELED);
 	return NULL;
 }
@@ -26,9 +31,12 @@ int main(void)
 		CHECK(shm != NULL);
 		CHECK(shmem_shared_open(name, NULL) == NULL && errno == EBUSY);
 		CHECK(shmem_node_accept(node, NULL) == 0);
+		atomic_store(&begun, 0);
 		for (int i = 0; i < 3; i++)
 			CHECK(pthread_create(&threads[i], NULL, read_one, shm) == 0);
-		usleep(100000);
+		while (atomic_load(&begun) < 3)
+			usleep(1000);
+		usleep(100000);	/* they wait by now */
 		CHECK(shmem_shared_close(shm, base) == 0);
 		for (int i = 0; i < 3; i++)
 			CHECK(pthread_join(threads[i], NULL) == 0);
