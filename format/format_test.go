@@ -240,7 +240,7 @@ func TestBadLinesOfCSVAndJSONAreNamed(t *testing.T) {
 		{JSON, `{"sequence": -1,"data":[]}`, `x:1:14: "sequence" must be an integer from 0 on`},
 		{JSON, `{"data":[1,"two"]}`, `x:1:12: "data" must be a list of numbers, booleans and {"real":X,"imag":Y}`},
 		{JSON, `{"data":[{"re":1}]}`, `x:1:10: "data" must be a list of numbers, booleans and {"real":X,"imag":Y}`},
-		{JSON, `{"ts":{"origin":[1.5,2]},"data":[]}`, "x:1:19: a timestamp must be [SECONDS,NANOSECONDS], with nanoseconds from 0 to 999999999"},
+		{JSON, `{"ts":{"origin":[1.5,2]},"data":[]}`, "x:1:17: a timestamp must be [SECONDS,NANOSECONDS], with nanoseconds from 0 to 999999999"},
 		{JSON, `{"ts":3}`, `x:1:7: "ts" must be an object, {"origin":[SECONDS,NANOSECONDS]}`},
 	} {
 		good := written(t, c.f, WriterOptions{NoHeader: true}, Record{Sec: 7})

@@ -10,6 +10,8 @@ import (
 	"math/bits"
 	"strconv"
 	"time"
+
+	"github.com/tidwall/gjson"
 )
 
 // jsonLines is one JSON object a line, as VILLASnode has it:
@@ -31,217 +33,118 @@ func (jsonLines) parse(line []byte, rec *Record) (column int, what string) {
 		errors.As(json.Unmarshal(line, &whatever), &syntax)
 		return max(0, int(syntax.Offset)-1), syntax.Error()
 	}
-	c := cursor{line: line}
-	what = c.sample(rec)
-	return c.at, what
-}
-
-// cursor walks over a line of valid JSON.
-type cursor struct {
-	line []byte
-	at   int
-}
-
-// peek goes to the next value, or the end of the list or object, and returns its
-// first byte.
-func (c *cursor) peek() byte {
-	for {
-		switch b := c.line[c.at]; b {
-		case ' ', '\t', '\r', '\n', ',', ':':
-			c.at++
-		default:
-			return b
-		}
-	}
-}
-
-// enter steps into a list or an object, as open says, if one comes next.
-func (c *cursor) enter(open byte) bool {
-	if c.peek() != open {
-		return false
-	}
-	c.at++
-	return true
-}
-
-// more reports whether there is one more value in the list or object, and steps
-// out of it if not.
-func (c *cursor) more() bool {
-	if b := c.peek(); b != ']' && b != '}' {
-		return true
-	}
-	c.at++
-	return false
-}
-
-// take steps over the next value and returns its text.
-func (c *cursor) take() []byte {
-	c.peek()
-	begin, depth := c.at, 0
-	for c.at < len(c.line) {
-		switch c.line[c.at] {
-		case '"':
-			for c.at++; c.line[c.at] != '"'; c.at++ {
-				if c.line[c.at] == '\\' {
-					c.at++
-				}
-			}
-		case '[', '{':
-			depth++
-		case ']', '}':
-			if depth == 0 { // of the list that a number was the last of
-				return c.line[begin:c.at]
-			}
-			depth--
-		case ' ', '\t', '\r', '\n', ',', ':':
-			if depth == 0 {
-				return c.line[begin:c.at]
-			}
-		}
-		c.at++
-	}
-	return c.line[begin:]
-}
-
-// member steps over a member's name and returns it.
-func (c *cursor) member() string {
-	quoted := c.take()
-	if bytes.IndexByte(quoted, '\\') < 0 {
-		return text(quoted[1 : len(quoted)-1])
-	}
-	var name string
-	json.Unmarshal(quoted, &name) // valid: cannot fail
-	return name
-}
-
-// sample reads the object that is the line, or says what is wrong at c.at.
-func (c *cursor) sample(rec *Record) (what string) {
-	if !c.enter('{') {
-		return "a sample must be an object, {...}"
+	root := gjson.Parse(text(line))
+	if !root.IsObject() {
+		return root.Index, "a sample must be an object, {...}"
 	}
 	var sec, nsec int64 // received
 	received, data := false, false
-	for c.more() {
-		switch c.member() {
+	wrong := func(v gjson.Result, why string) bool {
+		column, what = v.Index, why
+		return false
+	}
+	root.ForEach(func(name, v gjson.Result) bool {
+		switch name.Str {
 		case "ts":
-			if !c.enter('{') {
-				return `"ts" must be an object, {"origin":[SECONDS,NANOSECONDS]}`
+			if !v.IsObject() {
+				return wrong(v, `"ts" must be an object, {"origin":[SECONDS,NANOSECONDS]}`)
 			}
-			for c.more() {
+			v.ForEach(func(name, v gjson.Result) bool {
 				ok := true
-				switch c.member() {
+				switch name.Str {
 				case "origin":
-					rec.Sec, rec.Nsec, ok = c.timestamp()
+					rec.Sec, rec.Nsec, ok = jsonTimestamp(v)
 				case "received":
-					sec, nsec, ok = c.timestamp()
+					sec, nsec, ok = jsonTimestamp(v)
 					received = true
-				default:
-					c.take()
 				}
-				if !ok {
-					return "a timestamp must be [SECONDS,NANOSECONDS], with nanoseconds from 0 to 999999999"
-				}
-			}
+				return ok || wrong(v, "a timestamp must be [SECONDS,NANOSECONDS], with nanoseconds from 0 to 999999999")
+			})
 		case "sequence":
-			c.peek()
-			begin := c.at
-			n, err := strconv.ParseUint(text(c.take()), 10, 64)
+			n, err := strconv.ParseUint(v.Raw, 10, 64)
 			if err != nil {
-				c.at = begin
-				return `"sequence" must be an integer from 0 on`
+				return wrong(v, `"sequence" must be an integer from 0 on`)
 			}
 			rec.Sequence, rec.HasSequence = n, true
 		case "data":
 			data = true
-			if !c.values(rec) {
-				return `"data" must be a list of numbers, booleans and {"real":X,"imag":Y}`
+			const must = `"data" must be a list of numbers, booleans and {"real":X,"imag":Y}`
+			if !v.IsArray() {
+				return wrong(v, must)
 			}
-		default:
-			c.take()
+			rec.Values = rec.Values[:0]
+			v.ForEach(func(_, v gjson.Result) bool {
+				value, ok := jsonValue(v)
+				rec.Values = append(rec.Values, value)
+				return ok || wrong(v, must)
+			})
 		}
+		return what == ""
+	})
+	switch {
+	case what != "":
+		return column, what
+	case !data:
+		return len(line), `there is no "data"`
 	}
 	if received {
 		if rec.Offset, rec.HasOffset = between(rec.Sec, rec.Nsec, sec, nsec); !rec.HasOffset {
-			return "origin and received must lie less than 292 years apart"
+			return len(line), "origin and received must lie less than 292 years apart"
 		}
 	}
-	if !data {
-		return `there is no "data"`
-	}
-	return ""
+	return 0, ""
 }
 
-func (c *cursor) timestamp() (sec, nsec int64, ok bool) {
-	if !c.enter('[') || !c.more() {
-		return 0, 0, false
-	}
-	if sec, c.at, ok = parseInt(c.line, c.at); !ok || !c.more() {
-		return 0, 0, false
-	}
-	if nsec, c.at, ok = parseNsec(c.line, c.at); !ok || c.more() {
-		return 0, 0, false
-	}
-	return sec, nsec, true
-}
-
-func (c *cursor) values(rec *Record) (ok bool) {
-	rec.Values = rec.Values[:0]
-	if !c.enter('[') {
-		return false
-	}
-	for c.more() {
-		begin := c.at
-		var v Value
-		switch c.line[c.at] {
-		case 't', 'f':
-			v, ok = Bool(c.take()[0] == 't'), true
-		case '{':
-			v, ok = c.complex()
-		default:
-			v, ok = c.number()
+func jsonTimestamp(v gjson.Result) (sec, nsec int64, ok bool) {
+	parts := [2]int64{}
+	n := 0
+	v.ForEach(func(_, v gjson.Result) bool {
+		if n < len(parts) {
+			var err error
+			parts[n], err = strconv.ParseInt(v.Raw, 10, 64)
+			ok = err == nil
 		}
-		if !ok {
-			c.at = begin
-			return false
-		}
-		rec.Values = append(rec.Values, v)
-	}
-	return true
+		n++
+		return ok
+	})
+	return parts[0], parts[1], ok && v.IsArray() && n == 2 && parts[1] >= 0 && parts[1] < 1e9
 }
 
-// number reads a number, infinite where out of range, or null, which is NaN.
-func (c *cursor) number() (v Value, ok bool) {
-	switch t := c.take(); {
-	case text(t) == "null":
+func jsonValue(v gjson.Result) (Value, bool) {
+	switch {
+	case v.IsBool():
+		return Bool(v.Bool()), true
+	case v.IsObject():
+		var parts [2]float64
+		ok := true
+		v.ForEach(func(name, v gjson.Result) bool {
+			part := map[string]int{"real": 1, "imag": 2}[name.Str]
+			var number Value
+			if number, ok = jsonNumber(v); part == 0 {
+				ok = false
+			}
+			if ok {
+				parts[part-1] = number.Float64()
+			}
+			return ok
+		})
+		return Complex(complex(parts[0], parts[1])), ok
+	}
+	return jsonNumber(v)
+}
+
+// jsonNumber is a number, infinite where out of range, or null, which is NaN.
+func jsonNumber(v gjson.Result) (Value, bool) {
+	switch v.Type {
+	case gjson.Null:
 		return Float(math.NaN()), true
-	case t[0] == '"' || t[0] == '[' || t[0] == '{' || t[0] == 't' || t[0] == 'f':
-		return Value{}, false
-	default:
-		if v, ok = parseValue(t); !ok {
-			f, _ := strconv.ParseFloat(text(t), 64)
-			v = Float(f)
+	case gjson.Number:
+		if n, ok := parseValue([]byte(v.Raw)); ok {
+			return n, true
 		}
-		return v, true
+		return Float(v.Num), true // gjson leaves what is out of range infinite
 	}
-}
-
-func (c *cursor) complex() (v Value, ok bool) {
-	var parts [2]Value
-	for c.enter('{'); c.more(); {
-		part := 0
-		switch c.member() {
-		case "real":
-		case "imag":
-			part = 1
-		default:
-			return Value{}, false
-		}
-		c.peek()
-		if parts[part], ok = c.number(); !ok {
-			return Value{}, false
-		}
-	}
-	return Complex(complex(parts[0].Float64(), parts[1].Float64())), true
+	return Value{}, false
 }
 
 // between is the time from origin to received. It is not ok if no Duration can
