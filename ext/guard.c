@@ -53,17 +53,20 @@ void vx_open_barrier(pthread_barrier_t *barrier)
 	vx_futex_wake(&b->before);
 }
 
-/* What glibc waits for in a condition variable are words that become 0 or smaller: groups left by their waiters, a lock.
- * All are set to 0, since which ones wait for what differs from version to version, and who sleeps on them is woken.
+/* glibc's pthread_cond_t: the two words at which its waiters sleep until they are not 0, since 2.25. */
+#define SIGNALS 10
+
+/* What else glibc waits for in a condition variable are words that become 0 or smaller: groups left by their waiters, a
+ * lock. All are set to 0, since which ones wait for what differs from version to version, and who sleeps on them is woken.
  * Nobody of ours enters any more, so they need not make sense together: only those inside still read them, who then
- * leave. */
+ * leave, and the other side's, if it was only stopped. */
 static void make_anew(pthread_cond_t *ready)
 {
 	_Atomic uint32_t *words = (_Atomic uint32_t *) ready;
 	const size_t count = sizeof(*ready) / sizeof(*words);
 
 	for (size_t i = 0; i < count; i++)
-		atomic_store(&words[i], 0);
+		atomic_store(&words[i], i == SIGNALS || i == SIGNALS + 1);
 	for (size_t i = 0; i < count; i++)
 		vx_futex_wake(&words[i]);
 }

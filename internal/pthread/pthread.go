@@ -169,15 +169,18 @@ func Broadcast(v uintptr) {
 }
 
 // MakeAnew lets go everybody who is stuck in glibc on the condition variable at v.
-// What glibc waits for there are words that become 0 or smaller: groups left by
+// Its waiters sleep until the words at 40 and 44 are not 0, since 2.25. What else
+// glibc waits for there are words that become 0 or smaller: groups left by
 // their waiters, a lock. All are set to 0, since which ones wait for what differs
 // from version to version, and who sleeps on them is woken. Only for an object
 // that nobody uses any more but those who shall leave: repeat it until they have.
 func MakeAnew(v uintptr) {
-	const size = 48
-	for i := uintptr(0); i < size; i += 4 {
+	const size, signals = 48, 40
+	for i := uintptr(0); i < signals; i += 4 {
 		word.Store32(v+i, 0)
 	}
+	word.Store32(v+signals, 1)
+	word.Store32(v+signals+4, 1)
 	for i := uintptr(0); i < size; i += 4 {
 		futex.Wake(v + i)
 	}

@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 
-/* stopped_peer LEGACY: a program built with the original is stopped in the middle of a wake-up, where glibc has a writer
- * wait for it. The writer's close is not held up for ever, and the program, continued, sees the end. */
+/* stopped_peer LEGACY: a program built with the original is stopped where it has the inner lock of the condition variable,
+ * so that glibc has a writer wait for it. The writer's close is not held up for ever, and the program, continued, sees
+ * the end. The lock is set by hand, as nobody can stop a process for sure in the few instructions that hold it. */
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdint.h>
 #include <time.h>
 
 #include "host.h"
+
+#define INNER_LOCK 8	/* glibc's pthread_cond_t: the word whose lowest two bits are the lock, since 2.25 */
 
 static struct shmem_node *node;
 static volatile int enough;
@@ -44,8 +49,12 @@ int main(int argc, char *argv[])
 	CHECK(shmem_node_accept(node, NULL) == 0);
 	usleep(50000);
 	kill(pid, SIGSTOP);
+	atomic_fetch_or((_Atomic uint32_t *) &shmem_node_shared(node)->out.qs.ready + INNER_LOCK, 1);
 	CHECK(pthread_create(&writer, NULL, write_on, (void *) &count) == 0);
 	usleep(200000);
+	int before_close = count;
+	usleep(200000);
+	CHECK(count == before_close);	/* it stands in glibc */
 	enough = 1;	/* a write that has begun must not be followed by another: the node is about to be gone */
 	clock_gettime(CLOCK_MONOTONIC, &before);
 	CHECK(shmem_node_close(node) == 0);
