@@ -29,7 +29,7 @@ COMMANDS := $(patsubst cmd/%/,$(BUILD)/%,$(sort $(dir $(wildcard cmd/*/*.go))))
 EXTLDFLAGS := -Wl,-soname,$(SONAME) -Wl,--version-script=$(CURDIR)/ext/libvillas-ext.map -Wl,-Bsymbolic-functions \
 	-Wl,-z,now -Wl,-z,nodelete
 
-.PHONY: all run test test-python storm hostile churn quiet soak soak-gen fuzz screens bench bench-python wheel install install-python uninstall man clean help needs-build needs-test
+.PHONY: all run test test-python test-with-numpy test-without-numpy storm hostile churn quiet soak soak-gen fuzz screens bench bench-python wheel install install-python uninstall man clean help needs-build needs-test
 
 all: $(LIB) $(EXAMPLES) $(COMMANDS)  ## build the library, the examples and the commands into build/
 
@@ -59,9 +59,13 @@ test: all needs-test $(ARM64) $(CHECKED)  ## run all tests
 	$(MAKE) --no-print-directory test-python
 
 test-python: all needs-test  ## run the tests of the Python package, with numpy and without
-	cd python && PYTHONDONTWRITEBYTECODE=1 VILLAS_EXT_BUILD=$(abspath $(BUILD)) PYTHONPATH=src:tests $(PYTHON) -m pytest -q
-	cd python && PYTHONDONTWRITEBYTECODE=1 VILLAS_EXT_BUILD=$(abspath $(BUILD)) PYTHONPATH=src:tests:tests/without_numpy \
-		$(PYTHON) -m pytest -q --ignore tests/once
+	@$(MAKE) --no-print-directory -j2 -Otarget test-with-numpy test-without-numpy
+
+PYTEST = cd python && PYTHONDONTWRITEBYTECODE=1 VILLAS_EXT_BUILD=$(abspath $(BUILD)) PYTHONPATH=$(1) $(PYTHON) -m pytest -q
+test-with-numpy:
+	$(call PYTEST,src:tests)
+test-without-numpy:
+	$(call PYTEST,src:tests:tests/without_numpy) --ignore tests/once
 
 # Long forms of tests, each with its figures on the standard output.
 LONG = VILLAS_EXT_BUILD=$(abspath $(BUILD)) $(GO) test -count=1 -timeout 12h -v ./tests -run

@@ -55,7 +55,9 @@ def test_blocks_in_any_order(pair: Pair) -> None:
             array = pair.shm.read_array(50, copy=False)
             assert rows(array) == [[i, 2 * i] for i in range(50)] and list(array.sequence) == list(range(1, 51))
             assert pair.shm.write_array(array) == 50
-            assert rows(pair.node.read_array(50)) == [[i, 2 * i] for i in range(50)]
+            for i, sample in enumerate(pair.node.read_many(50)):
+                with sample:
+                    assert list(sample) == [i, 2 * i]
         del array
         assert pair.free() == 128
 

@@ -186,6 +186,27 @@ def test_ctrl_c_leaves_what_was_not_written_with_its_owner(region: str, python: 
         assert [int(sample[0]) for sample in node] == list(range(62)) + [0, 1]
 
 
+def test_an_interrupted_read_leaves_all_samples_to_the_next(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair.node.write_many([pair.node.alloc([i], sequence=i) for i in range(9)])
+    made: List[int] = []
+
+    def make(*arguments: Any) -> villas_ext.Sample:
+        made.append(1)
+        if len(made) in (1, 5):
+            raise KeyboardInterrupt
+        return villas_ext.Sample(*arguments)
+
+    monkeypatch.setattr(pair.shm, "_Sample", make)
+    for n in (6, 4):  # from the queue, then from what was kept
+        with pytest.raises(KeyboardInterrupt):
+            pair.shm.read_many(n)
+    samples = pair.shm.read_many(9) + pair.shm.read_many(9)
+    assert [sample.sequence for sample in samples] == list(range(9))
+    for sample in samples:
+        sample.release()
+    assert pair.free() == 128
+
+
 def test_ctrl_c_ends_accept_and_open(region: str, python: Any) -> None:
     node = python("""
         with villas_ext.Node(name) as node:

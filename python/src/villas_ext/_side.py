@@ -14,7 +14,7 @@ from typing import Any, Callable, Deque, Generator, Generic, Iterable, List, NoR
 
 from . import _library, abi
 from ._arrays import Rows, SampleArray, Table
-from ._held import WRITTEN, Held
+from ._held import RELEASED, WRITTEN, Held
 from ._memory import Blocks, Handle, Pool, inherited
 from ._watch import Watch
 
@@ -166,11 +166,16 @@ class Side(Generic[_S]):
 
     def read_many(self, n: int, timeout: float | None = None) -> List[_S]:
         """Wait for a sample, and take up to n of those that are there."""
-        taken = _room(n)
+        taken, samples = _room(n), []
         try:
             pool, got = self._pull(taken, n, deadline_of(timeout))
-            return [self._Sample(pool, taken, i) for i in range(got)]
+            for i in range(got):
+                samples.append(self._Sample(pool, taken, i))
+            return samples
         except BaseException:
+            for i, sample in enumerate(samples):
+                taken[i] = sample._at
+                sample._give_up(RELEASED)
             self._keep(taken)
             raise
 
