@@ -10,7 +10,9 @@
 
 #include "host.h"
 
-#define INNER_LOCK 8	/* glibc's pthread_cond_t: the word whose lowest two bits are the lock, since 2.25 */
+/* Words of glibc's pthread_cond_t, since 2.25. */
+#define INNER_LOCK 8	/* in the lowest two bits */
+#define WAITERS 9	/* above the lowest three bits */
 
 static struct shmem_node *node;
 static volatile int enough;
@@ -47,9 +49,11 @@ int main(int argc, char *argv[])
 		_exit(127);
 	}
 	CHECK(shmem_node_accept(node, NULL) == 0);
-	usleep(50000);
+	_Atomic uint32_t *ready = (_Atomic uint32_t *) &shmem_node_shared(node)->out.qs.ready;
+	while (!(atomic_load(&ready[WAITERS]) >> 3))
+		usleep(1000);
 	kill(pid, SIGSTOP);
-	atomic_fetch_or((_Atomic uint32_t *) &shmem_node_shared(node)->out.qs.ready + INNER_LOCK, 1);
+	atomic_fetch_or(&ready[INNER_LOCK], 1);
 	CHECK(pthread_create(&writer, NULL, write_on, (void *) &count) == 0);
 	usleep(200000);
 	int before_close = count;
