@@ -69,8 +69,8 @@ type object struct {
 func (o *object) unmap() {
 	sample.Forget(&o.Pool)
 	o.hold.Release()
-	posixshm.Unmap(o.Base, o.Size)
 	unix.Close(o.fd)
+	posixshm.Discard(o, o.Base, o.Size, nil)
 }
 
 // create makes our object, complete, under its name.

@@ -183,13 +183,6 @@ func (v *View) Addr() uintptr { return v.addr }
 //go:norace
 func (v *View) Queue() *queue.View { return &v.free }
 
-// Claim reserves up to n free blocks, to be fetched one by one by [View.Block]
-// at the positions from pos on.
-//
-//go:nosplit
-//go:norace
-func (v *View) Claim(n uint64) (pos, got uint64) { return v.free.ClaimPull(n) }
-
 // GetMany takes up to n free blocks, stores their addresses at address dst and
 // returns how many.
 //
@@ -215,19 +208,6 @@ func (v *View) GetMany(dst uintptr, n uint64) uint64 {
 		}
 	}
 	return done
-}
-
-// Block fetches the claimed block of position pos. It returns 0, and the place
-// is lost to the pool, if what stood there is no block of this pool.
-//
-//go:nosplit
-//go:norace
-func (v *View) Block(pos uint64) uintptr {
-	p := v.free.Take(pos)
-	if !v.Hold(p) {
-		return 0
-	}
-	return p
 }
 
 // Release gives the block at address p back. It returns false if p is no block

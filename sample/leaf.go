@@ -136,15 +136,25 @@ func (b *Batch) Drop(p *pool.View, ss uintptr, n uint64, count uintptr, whatever
 			break
 		}
 		next++
-		if c := Count(s + count); whatever && c.Clear() || !whatever && (c.DropLast() || c.Drop() == 0) {
-			if p.Held() != 0 {
-				p.Unhold(s)
-			}
-			word.Set64(b.place(waiting), uint64(s))
-			waiting++
-		}
+		waiting = b.drop(p, s, count, whatever, waiting)
 	}
 	b.next, b.waiting = next, waiting
+}
+
+// drop does that for one sample of p, of which there is room for: waiting wait for
+// their release before it, and as many as it returns with it.
+//
+//go:nosplit
+//go:norace
+func (b *Batch) drop(p *pool.View, s, count uintptr, whatever bool, waiting uint64) uint64 {
+	if c := Count(s + count); whatever && c.Clear() || !whatever && (c.DropLast() || c.Drop() == 0) {
+		if p.Held() != 0 {
+			p.Unhold(s)
+		}
+		word.Set64(b.place(waiting), uint64(s))
+		waiting++
+	}
+	return waiting
 }
 
 // Release gives the blocks that wait for it back to p, many by one claim. It

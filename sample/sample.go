@@ -21,6 +21,7 @@ import (
 	"github.com/villas-ext/villas-ext/internal/layout"
 	"github.com/villas-ext/villas-ext/internal/word"
 	"github.com/villas-ext/villas-ext/pool"
+	"github.com/villas-ext/villas-ext/queue"
 )
 
 // Sample is a reference to a sample in shared memory. Copying a Sample copies
@@ -55,16 +56,31 @@ func Alloc(p *pool.View, dst []Sample) int {
 	return got
 }
 
-// take fetches free blocks.
+// take fetches free blocks. Where it is one there is no loop and no call.
 func take(p *pool.View, dst []Sample) (done int) {
-	bringHome()
+	if stash.count.Load() != 0 {
+		bringHome()
+	}
+	free := *p.Queue()
+	if len(dst) == 1 {
+		cell, pos, ok := free.ClaimOne(queue.Head)
+		if !ok {
+			return 0
+		}
+		addr := free.Empty(cell, pos)
+		if !p.Hold(addr) {
+			return 0
+		}
+		dst[0] = Sample{addr, p}
+		return 1
+	}
 	for done < len(dst) {
-		pos, got := p.Claim(uint64(len(dst) - done))
+		pos, got := free.Claim(queue.Head, uint64(len(dst)-done))
 		if got == 0 {
 			break
 		}
 		for end := pos + got; pos != end; pos++ {
-			if addr := p.Block(pos); addr != 0 {
+			if addr := free.Take(pos); p.Hold(addr) {
 				dst[done] = Sample{addr, p}
 				done++
 			}
@@ -79,17 +95,36 @@ func (s Sample) Get() int { return int(CountOf(s.addr).Acquire()) }
 // Put removes a reference and returns the new count; at 0 the block is back in
 // the pool. On a sample without references it changes nothing and returns -1.
 func (s Sample) Put() int {
-	n := CountOf(s.addr).Drop()
-	if n == 0 {
-		GiveBack(s.pool, s.addr)
+	if c := CountOf(s.addr); !c.DropLast() {
+		if n := c.Drop(); n != 0 {
+			return int(n)
+		}
 	}
-	return int(n)
+	if p := s.pool; p.Unhold(s.addr) && stash.count.Load() == 0 {
+		free := *p.Queue()
+		if cell, pos, ok := free.ClaimOne(queue.Tail); ok {
+			free.Fill(cell, pos, s.addr)
+			return 0
+		}
+	}
+	GiveBack(s.pool, s.addr)
+	return 0
 }
 
-// PutAll removes a reference of each sample.
+// PutAll removes a reference of each sample. Many samples of one pool that are
+// released go back to it by one claim.
 func PutAll(samples []Sample) {
-	for _, s := range samples {
-		s.Put()
+	if len(samples) == 1 {
+		samples[0].Put()
+		return
+	}
+	for i := 0; i < len(samples); {
+		var b Batch
+		p := samples[i].pool
+		for ; i < len(samples) && samples[i].pool == p && b.waiting < uint64(len(b.ready)); i++ {
+			b.waiting = b.drop(p, samples[i].addr, OffRefcnt, false, b.waiting)
+		}
+		giveBackAll(p, &b)
 	}
 }
 

@@ -26,13 +26,36 @@ const releaseYields = 64
 // GiveBack releases the block at address s, without references, to p, at once or
 // as soon as there is a place for it.
 func GiveBack(p *pool.View, s uintptr) {
-	bringHome()
+	if stash.count.Load() != 0 {
+		bringHome()
+	}
 	for range releaseYields {
 		if Release(p, s) {
 			return
 		}
 		runtime.Gosched()
 	}
+	keep(p, s)
+}
+
+// giveBackAll is [GiveBack] for all that wait in b.
+func giveBackAll(p *pool.View, b *Batch) {
+	if stash.count.Load() != 0 {
+		bringHome()
+	}
+	for range releaseYields {
+		if b.Release(p) {
+			return
+		}
+		runtime.Gosched()
+	}
+	for ; b.waiting > 0; b.Settle() {
+		keep(p, b.Waiting())
+	}
+}
+
+// keep puts a block of p into the stash.
+func keep(p *pool.View, s uintptr) {
 	stash.mu.Lock()
 	defer stash.mu.Unlock()
 	if stash.blocks == nil {
@@ -43,7 +66,7 @@ func GiveBack(p *pool.View, s uintptr) {
 }
 
 func bringHome() {
-	if stash.count.Load() == 0 || !stash.mu.TryLock() {
+	if !stash.mu.TryLock() {
 		return
 	}
 	defer stash.mu.Unlock()

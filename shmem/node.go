@@ -151,7 +151,7 @@ func (n *Node) makeRegion(own *unix.Stat_t) error {
 	}
 	if err != nil {
 		if m.Base != 0 {
-			m.unmap()
+			m.unmap(true)
 		} else {
 			unix.Close(fd)
 		}
@@ -412,7 +412,7 @@ func (n *Node) sweep(all bool) {
 	kept := n.former[:0]
 	for _, m := range n.former {
 		if all || !m.Region.Pool.Holds() {
-			m.unmap()
+			m.unmap(all)
 		} else {
 			kept = append(kept, m)
 		}
@@ -473,7 +473,7 @@ func (n *Node) Close() error {
 		time.Sleep(time.Millisecond)
 		m.Broadcast(&m.out.Wait)
 	}
-	m.unmap()
+	m.unmap(true)
 	n.sweep(true)
 	return nil
 }

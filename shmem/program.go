@@ -94,7 +94,7 @@ func attempt(ctx context.Context, name string, o OpenOptions) (*mapping, error) 
 		err = m.meetAtBarrier(ctx)
 	}
 	if err != nil {
-		m.unmap()
+		m.unmap(true)
 		return nil, err
 	}
 	return m, nil
@@ -201,6 +201,6 @@ func (p *Program) Close() error {
 	if m.State != 0 {
 		futex.Wake(m.State)
 	}
-	m.unmap()
+	m.unmap(true)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/villas-ext/villas-ext/internal/exchange"
 	"github.com/villas-ext/villas-ext/internal/liveness"
@@ -61,16 +62,25 @@ func (m *mapping) ready() {
 	m.Party.Begin()
 }
 
-// unmap forgets the region. Nobody may be in a call on it.
-func (m *mapping) unmap() {
+// unmap lets the region go, and all that goes with it: at once, or when nobody
+// has any of its samples any more. Nobody may be in a call on it that waits, or
+// looks after the other side.
+func (m *mapping) unmap(now bool) {
 	m.Unguard()
 	m.hold.Release()
 	sample.Forget(&m.Region.Pool)
-	posixshm.Unmap(m.Base, m.Size)
 	unix.Close(m.fd)
-	if m.held != nil {
-		word.Forbid(m.Region.Pool.Held())
-		unix.Munmap(m.held)
+	var forget func()
+	if held := m.held; held != nil {
+		forget = func() {
+			word.Forbid(uintptr(unsafe.Pointer(&held[0])))
+			unix.Munmap(held)
+		}
+	}
+	if now {
+		posixshm.Discard(m, m.Base, m.Size, forget)
+	} else {
+		posixshm.Abandon(m, m.Base, m.Size, forget)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"github.com/villas-ext/villas-ext/internal/futex"
 	"github.com/villas-ext/villas-ext/internal/wait"
+	"github.com/villas-ext/villas-ext/internal/word"
 	"github.com/villas-ext/villas-ext/pool"
 	"github.com/villas-ext/villas-ext/queue"
 	"github.com/villas-ext/villas-ext/sample"
@@ -62,23 +63,37 @@ func (d *Direction) Init(c *queue.Channel, p *pool.View, polling, g bool) {
 
 // Take pulls what is there.
 func (d *Direction) Take(smps []sample.Sample) (n int, err error) {
+	q, p := d.View, d.Pool
+	if len(smps) == 1 && !d.G { // the same without a loop and a call
+		cell, pos, ok := q.ClaimOne(queue.Head)
+		if !ok {
+			return 0, nil
+		}
+		a := q.Empty(cell, pos)
+		if !p.Hold(a) {
+			return 0, ErrDamaged
+		}
+		sample.Receive(p, a)
+		smps[0] = sample.At(a, p)
+		return 1, nil
+	}
 	for n < len(smps) {
-		pos, got := d.ClaimPull(uint64(len(smps) - n))
+		pos, got := q.Claim(queue.Head, uint64(len(smps)-n))
 		if got == 0 {
 			break
 		}
 		for end := pos + got; pos != end; pos++ {
-			a := d.Channel.Take(pos)
-			if !d.Pool.Hold(a) {
+			a := q.Take(pos)
+			if !p.Hold(a) {
 				err = ErrDamaged
 				continue
 			}
 			if d.G {
-				sample.ReceiveG(d.Pool, a)
+				sample.ReceiveG(p, a)
 			} else {
-				sample.Receive(d.Pool, a)
+				sample.Receive(p, a)
 			}
-			smps[n] = sample.At(a, d.Pool)
+			smps[n] = sample.At(a, p)
 			n++
 		}
 		if err != nil {
@@ -91,23 +106,44 @@ func (d *Direction) Take(smps []sample.Sample) (n int, err error) {
 	return 0, err
 }
 
-// put pushes samples of the direction's pool.
+// put pushes samples of the direction's pool. If the reader may sleep it is a full
+// barrier.
 func (d *Direction) put(smps []sample.Sample) (n int) {
+	q := d.View
+	if len(smps) == 1 && !d.G { // the same without a loop and a call
+		cell, pos, ok := q.ClaimOne(queue.Tail)
+		if !ok {
+			return 0
+		}
+		a := smps[0].Addr()
+		if d.Pool.Held() != 0 {
+			sample.HandOver(d.Pool, a)
+		}
+		if d.Wait.Polling {
+			q.Fill(cell, pos, a)
+		} else {
+			q.FillFenced(cell, pos, a)
+		}
+		return 1
+	}
 	for n < len(smps) {
-		pos, got := d.ClaimPush(uint64(len(smps) - n))
+		pos, got := q.Claim(queue.Tail, uint64(len(smps)-n))
 		if got == 0 {
 			break
 		}
 		for end := pos + got; pos != end; pos++ {
-			if a := smps[n].Addr(); d.G {
+			a := smps[n].Addr()
+			if d.G {
 				sample.SealG(a)
-				d.Publish(pos, a)
 			} else {
 				sample.HandOver(d.Pool, a)
-				d.Publish(pos, a)
 			}
+			q.Publish(pos, a)
 			n++
 		}
+	}
+	if !d.Wait.Polling {
+		word.Fence()
 	}
 	return n
 }
@@ -122,8 +158,9 @@ type Link struct {
 	callers atomic.Int32
 }
 
-// Enter counts a call, so that what it uses is not unmapped; false if it is about
-// to be.
+// Enter counts a call that waits or looks after the other side, so that there is
+// something to wait for and to look at; false if there soon is not any more. Calls
+// that do neither are not counted (see [posixshm.Abandon]).
 func (l *Link) Enter() bool {
 	l.callers.Add(1)
 	if l.Party.Closing.Load() {
@@ -208,44 +245,70 @@ func SpinFor(option time.Duration) time.Duration {
 	return defaultSpin
 }
 
-func (s *Side) enter() (*Link, error) {
+// enter is [Link.Enter] on the present link, nil if there is none.
+func (s *Side) enter() *Link {
 	if l := s.link.Load(); l != nil && l.Enter() {
-		return l, nil
+		return l
 	}
-	return nil, os.ErrClosed
+	return nil
 }
 
 // Alloc takes up to len(smps) samples from the pool and returns how many it got,
 // each with one reference. It never blocks.
 func (s *Side) Alloc(smps []sample.Sample) int {
-	l, err := s.enter()
-	if err != nil {
+	l := s.link.Load()
+	if l == nil {
 		return 0
 	}
-	defer l.Leave()
-	if l.TX.G {
-		return sample.AllocG(l.TX.Pool, smps)
+	n, d := 0, l.TX
+	if d.G {
+		n = sample.AllocG(d.Pool, smps)
+	} else {
+		n = sample.Alloc(d.Pool, smps)
 	}
-	return sample.Alloc(l.TX.Pool, smps)
+	runtime.KeepAlive(l)
+	return n
 }
 
 // TryRead takes up to len(smps) samples that are there and never blocks: 0 if
 // there are none. Errors are those of Read.
 func (s *Side) TryRead(smps []sample.Sample) (int, error) {
-	l, err := s.enter()
-	if err != nil {
-		return 0, err
+	l := s.link.Load()
+	if l == nil {
+		return 0, os.ErrClosed
 	}
-	defer l.Leave()
 	n, err := l.RX.Take(smps)
+	runtime.KeepAlive(l)
 	if n > 0 || err != nil || len(smps) == 0 {
 		return n, err
 	}
-	if l.gone() {
-		return l.drain(smps)
+	return l.nothing(smps)
+}
+
+// nothing is what a read that does not wait has found.
+func (l *Link) nothing(smps []sample.Sample) (int, error) {
+	if !l.gone() {
+		return 0, l.lookAfter()
 	}
-	l.Party.LookAfter(time.Now())
-	return 0, nil
+	if !l.Enter() {
+		return 0, os.ErrClosed
+	}
+	defer l.Leave()
+	return l.drain(smps)
+}
+
+// lookAfter looks after the other side, for a call that is not counted.
+func (l *Link) lookAfter() error {
+	now := time.Now()
+	if !l.Party.LookIsDue(now) {
+		return nil
+	}
+	if !l.Enter() {
+		return os.ErrClosed
+	}
+	defer l.Leave()
+	l.Party.LookAfter(now)
+	return nil
 }
 
 // SetReadDeadline ends blocking reads at t, with [os.ErrDeadlineExceeded]; a zero
@@ -271,19 +334,23 @@ func (s *Side) Read(smps []sample.Sample) (int, error) {
 
 // ReadContext is Read that also ends, with its error, when ctx does.
 func (s *Side) ReadContext(ctx context.Context, smps []sample.Sample) (int, error) {
-	l, err := s.enter()
-	if err != nil {
-		return 0, err
+	l := s.link.Load()
+	if l == nil {
+		return 0, os.ErrClosed
+	}
+	n, err := l.RX.Take(smps)
+	runtime.KeepAlive(l)
+	if n > 0 || err != nil || len(smps) == 0 {
+		return n, err
+	}
+	if !l.Enter() {
+		return 0, os.ErrClosed
 	}
 	defer l.Leave()
 	d, party := l.RX, l.Party
-	if n, err := d.Take(smps); n > 0 || err != nil || len(smps) == 0 {
-		return n, err
-	}
-
 	if ctx.Done() != nil {
 		defer context.AfterFunc(ctx, func() {
-			if l, err := s.enter(); err == nil {
+			if l := s.enter(); l != nil {
 				l.Party.Wake(&l.RX.Wait)
 				l.Leave()
 			}
@@ -325,17 +392,28 @@ func (s *Side) ReadContext(ctx context.Context, smps []sample.Sample) (int, erro
 // [ErrOtherPool] (nothing was written), [os.ErrClosed]. Any number of goroutines
 // may write.
 func (s *Side) Write(smps []sample.Sample) (int, error) {
-	l, err := s.enter()
-	if err != nil {
-		return 0, err
+	l := s.link.Load()
+	if l == nil {
+		return 0, os.ErrClosed
 	}
-	defer l.Leave()
-	return l.write(smps)
+	n, err := l.write(smps)
+	runtime.KeepAlive(l)
+	return n, err
 }
 
+// nobody is what a write has found.
+func (l *Link) nobody() (int, error) {
+	if !l.Enter() {
+		return 0, os.ErrClosed
+	}
+	defer l.Leave()
+	return 0, l.end()
+}
+
+// write is for calls that are counted and for those that are not.
 func (l *Link) write(smps []sample.Sample) (int, error) {
 	if l.gone() {
-		return 0, l.end()
+		return l.nobody()
 	}
 	for _, smp := range smps {
 		if !l.TX.Pool.Contains(smp.Addr()) {
@@ -347,12 +425,15 @@ func (l *Link) write(smps []sample.Sample) (int, error) {
 	switch {
 	case n == 0 || d.Wait.Polling:
 	case l.Party.Legacy.Load():
-		l.Party.Broadcast(&d.Wait)
-	case d.Wake():
+		if l.Enter() {
+			l.Party.Broadcast(&d.Wait)
+			l.Leave()
+		}
+	case d.TakeFlagDown():
 		futex.Wake(d.Waiters)
 	}
 	if n < len(smps) { // a full queue may be that of a dead reader
-		l.Party.LookAfter(time.Now())
+		return n, l.lookAfter()
 	}
 	return n, nil
 }
@@ -361,9 +442,9 @@ func (l *Link) write(smps []sample.Sample) (int, error) {
 // returns how many went in when ctx or the exchange ended before. Nobody wakes a
 // writer: it looks again, at first at once, later every millisecond.
 func (s *Side) WriteContext(ctx context.Context, smps []sample.Sample) (int, error) {
-	l, err := s.enter()
-	if err != nil {
-		return 0, err
+	l := s.enter()
+	if l == nil {
+		return 0, os.ErrClosed
 	}
 	defer l.Leave()
 	pause, done := time.Duration(0), 0

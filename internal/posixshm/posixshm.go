@@ -7,6 +7,7 @@ package posixshm
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -58,7 +59,7 @@ func Create(size int64, mode os.FileMode, group int) (fd int, path string, err e
 	if err != nil {
 		return -1, "", err
 	}
-	for err = unix.EINTR; err == unix.EINTR; {
+	for err = unix.EINTR; err == unix.EINTR || err == unix.ENOSPC && collect(); {
 		err = unix.Fallocate(fd, 0, 0, size)
 	}
 	if err == nil && group >= 0 {
@@ -168,8 +169,55 @@ func Map(fd int, size uintptr, lock bool) (uintptr, error) {
 	return uintptr(p), nil
 }
 
-// Unmap takes the mapping at address base away.
+// Unmap takes the mapping at address base away. Nobody may be in a call on it.
 func Unmap(base, size uintptr) { unmapShared(base, size) }
+
+// Abandon unmaps the mapping at address base when the garbage collector sees that
+// nothing refers to owner any more, and then calls after, which may be nil. So
+// calls that never wait need not be counted, which would double what they cost.
+// Where much is abandoned, or room is needed, it is collected at once.
+func Abandon[T any](owner *T, base, size uintptr, after func()) {
+	runtime.AddCleanup(owner, func(base uintptr) {
+		unmapShared(base, size)
+		abandoned.Add(-int64(size))
+		if after != nil {
+			after()
+		}
+	}, base)
+	if abandoned.Add(int64(size)) > muchAbandoned {
+		runtime.GC()
+	}
+}
+
+// collect has the garbage collector come to what is abandoned, and reports whether
+// it let anything go.
+func collect() bool {
+	before := abandoned.Load()
+	for end := time.Now().Add(patience); abandoned.Load() >= before; {
+		if before == 0 || time.Now().After(end) {
+			return false
+		}
+		runtime.GC()
+		time.Sleep(time.Millisecond) // cleanups run on a goroutine of their own
+	}
+	return true
+}
+
+// Discard is Abandon that lets the object go at once: those who may still be in a
+// call on it find zeros, in private memory.
+func Discard[T any](owner *T, base, size uintptr, after func()) {
+	unix.MmapPtr(-1, 0, unsafe.Add(unsafe.Pointer(nil), base), size, unix.PROT_READ|unix.PROT_WRITE,
+		unix.MAP_PRIVATE|unix.MAP_ANON|unix.MAP_NORESERVE|unix.MAP_FIXED) // where it fails the object stays until then
+	Abandon(owner, base, size, after)
+}
+
+// abandoned are the bytes of mappings that the garbage collector has not come to.
+var abandoned atomic.Int64
+
+const (
+	muchAbandoned = 64 << 20
+	patience      = 100 * time.Millisecond
+)
 
 // Stat identifies the object that fd is open on, which must be a regular file.
 func Stat(fd int) (st unix.Stat_t, err error) {

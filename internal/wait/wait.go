@@ -73,11 +73,16 @@ type Party struct {
 // Begin is called once the other side may be there.
 func (p *Party) Begin() { p.looked.Store(time.Now().UnixNano()) }
 
+// LookIsDue reports whether the last look after the other side was long ago.
+func (p *Party) LookIsDue(now time.Time) bool {
+	return now.UnixNano()-p.looked.Load() >= int64(LookEvery)
+}
+
 // LookAfter looks after the other side if the last look was long ago. Where a
 // guard does that, it does nothing.
 func (p *Party) LookAfter(now time.Time) {
 	last := p.looked.Load()
-	if now.UnixNano()-last < int64(LookEvery) || !p.looked.CompareAndSwap(last, now.UnixNano()) {
+	if !p.LookIsDue(now) || !p.looked.CompareAndSwap(last, now.UnixNano()) {
 		return
 	}
 	if !p.Legacy.Load() {

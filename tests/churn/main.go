@@ -14,6 +14,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/villas-ext/villas-ext/sample"
 	"github.com/villas-ext/villas-ext/shmem"
@@ -39,9 +40,15 @@ func main() {
 type usage struct{ descriptors, regions, kB int }
 
 func used() (u usage) {
-	runtime.GC()
 	entries, _ := os.ReadDir("/proc/self/fd")
-	maps, _ := os.ReadFile("/proc/self/maps")
+	var maps []byte
+	for range 100 { // former regions of a node are unmapped by the garbage collector
+		runtime.GC()
+		time.Sleep(10 * time.Millisecond)
+		if maps, _ = os.ReadFile("/proc/self/maps"); strings.Count(string(maps), "/dev/shm") <= 1 {
+			break
+		}
+	}
 	statm, _ := os.ReadFile("/proc/self/statm")
 	var size, pages int
 	fmt.Sscan(string(statm), &size, &pages)
@@ -122,5 +129,28 @@ func small() error {
 		clear(s.Values())
 	}
 	sample.PutAll(smps)
+	if err := n.Close(); err != nil {
+		return err
+	}
+
+	// A fresh region for each program, where there is room for two.
+	ctx := context.Background()
+	if n, err = shmem.Create(name, shmem.Config{QueueLen: 500, SampleLen: 300}); err != nil {
+		return err
+	}
+	for range 5 {
+		p, err := shmem.Open(ctx, name, shmem.OpenOptions{})
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(n.Accept(ctx), p.Close()); err != nil {
+			return err
+		}
+		now, cancel := context.WithCancel(ctx)
+		cancel()
+		if err := n.Accept(now); !errors.Is(err, context.Canceled) {
+			return err
+		}
+	}
 	return n.Close()
 }
