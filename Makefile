@@ -115,6 +115,7 @@ MEASURE := $(patsubst bench/measure/%.c,$(BUILD)/bench/%,$(wildcard bench/measur
 bench: $(LIB) $(MEASURE)  ## what calls cost beside the same in C, and what else there is; writes docs/performance.md
 	$(GO) build -o $(BUILD)/bench/run ./bench
 	$(BUILD)/bench/run -programs $(BUILD)/bench -library $(LIB) -runs $(RUNS) $(if $(AGAINST),-against $(AGAINST),-doc $(DOC))
+	@$(MAKE) --no-print-directory bench-python
 
 $(BUILD)/bench/%: bench/measure/%.c $(wildcard bench/measure/*.h)
 	@mkdir -p $(BUILD)/bench
