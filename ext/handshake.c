@@ -299,8 +299,9 @@ static int again(struct handshake *h)
 
 static int wait_for_other(struct handshake *h, uint64_t deadline)
 {
+	const atomic_int *stop = h->p->options.stop;
 	uint64_t ended = 0, look = POST_LOOK_NS;
-	int err, is;
+	int err, is, over;
 
 	for (;; look = look * 2 < POST_LOOK_NS ? look * 2 : POST_LOOK_NS) {
 		uint64_t now = vx_now(), until = now + look;
@@ -317,11 +318,13 @@ static int wait_for_other(struct handshake *h, uint64_t deadline)
 			if ((is = through(h)))
 				return is < 0 ? -is : 0;
 		}
-		if ((now = vx_now()) >= deadline) {
+		now = vx_now();
+		over = now >= deadline ? ETIMEDOUT : stop && atomic_load(stop) ? ECANCELED : 0;
+		if (over) {
 			if (!ended)
 				ended = now;
 			if (!taken(h) || now - ended > THROUGH_NS)
-				return ETIMEDOUT;
+				return over;
 		} else if ((err = again(h))) {
 			return err;
 		}

@@ -135,6 +135,15 @@ VX_EXPORT int villas_pair_copy(struct villas_pair_sample *dst, struct villas_pai
 	return 0;
 }
 
+VX_EXPORT int villas_pair_blocks(struct villas_pair *p, struct shmem_blocks *own, struct shmem_blocks *other)
+{
+	if (!p || !own || !other)
+		return vx_fail(-EINVAL);
+	vx_leaf_shmem_shared_blocks((struct shmem_shared *) p->tx->base, own);
+	vx_leaf_shmem_shared_blocks((struct shmem_shared *) p->rx->base, other);
+	return 0;
+}
+
 VX_EXPORT int villas_pair_ours(struct villas_pair *p)
 {
 	return p ? !p->rx->party.legacy : vx_fail(-EINVAL);
@@ -154,6 +163,8 @@ VX_EXPORT const char *villas_pair_strerror(int errnum)
 	switch (errnum) {
 	case ETIMEDOUT:
 		return "the other side did not come in time: start it, or start it again";
+	case ECANCELED:
+		return "another thread closed the pair, or stopped the open, meanwhile";
 	case EEXIST:
 		return "a living program writes this side's object, or maps what is there: stop it, or swap the two names";
 	case EPROTO:

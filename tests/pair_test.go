@@ -35,12 +35,23 @@ func standInNode(t testing.TB) string {
 // pairParties are the programs that can play a role over a pair; the same roles and
 // settings for all.
 func pairParties(t testing.TB) map[string][]string {
-	return map[string][]string{"C": {compile(t, "gcc", "pair/party.c")}, "Go": {goProgram(t, "pair")}, "standin": {standInNode(t)}}
+	return map[string][]string{"C": {compile(t, "gcc", "pair/party.c")}, "Go": {goProgram(t, "pair")}, "Python": pythonProgram("pair/party.py"),
+		"standin": {standInNode(t)}}
 }
 
 // mortalPairParties are ours, that die where told.
 func mortalPairParties(t testing.TB) map[string]string {
 	return map[string]string{"C": compileAgainst(t, checkedDir(), "gcc", "pair/party.c"), "Go": goProgram(t, "pair", "-tags", "faults")}
+}
+
+// pythonProgram is how tests/PATH is started, with the package of this checkout and the library that was built.
+func pythonProgram(path string) []string {
+	python := os.Getenv("PYTHON")
+	if python == "" {
+		python = "/usr/bin/python3" // the one that Debian's modules are for
+	}
+	return []string{"env", "PYTHONDONTWRITEBYTECODE=1", "PYTHONPATH=" + filepath.Join(root, "python/src"), "VILLAS_EXT_LIBRARY=" + library(),
+		python, "-W", "error", filepath.Join(root, "tests", path)}
 }
 
 func play(t testing.TB, party []string, role, own, other string, settings ...string) *process {
@@ -61,20 +72,25 @@ func TestPairsExchangeAllKindsOfValues(t *testing.T) {
 				t.Run(fmt.Sprintf("%s %s, %s %s", sender, modes[0], echoer, modes[1]), func(t *testing.T) {
 					t.Parallel()
 					a, b := pairNames(t)
-					count := 200000
-					if i > 1 || modes[0] == "pthread" && sender != echoer {
+					count, settings := 200000, []string{"window=64"}
+					switch {
+					case sender == "Python" && echoer == "Python" && i < 2:
+						settings = append(settings, "arrays=1")
+					case sender == "Python" || echoer == "Python":
+						count = 2000
+					case i > 1 || modes[0] == "pthread" && sender != echoer:
 						count = 20000
 					}
-					n := fmt.Sprint("count=", count)
+					settings = append(settings, fmt.Sprint("count=", count))
 					var s, e *process
 					if i%2 == 0 {
-						s = play(t, parties[sender], "send", a, b, "mode="+modes[0], n)
+						s = play(t, parties[sender], "send", a, b, append(settings, "mode="+modes[0])...)
 						time.Sleep(20 * time.Millisecond)
-						e = play(t, parties[echoer], "echo", b, a, "mode="+modes[1])
+						e = play(t, parties[echoer], "echo", b, a, append(settings, "mode="+modes[1])...)
 					} else {
-						e = play(t, parties[echoer], "echo", b, a, "mode="+modes[1])
+						e = play(t, parties[echoer], "echo", b, a, append(settings, "mode="+modes[1])...)
 						time.Sleep(20 * time.Millisecond)
-						s = play(t, parties[sender], "send", a, b, "mode="+modes[0], n)
+						s = play(t, parties[sender], "send", a, b, append(settings, "mode="+modes[0])...)
 					}
 					out, err := s.end()
 					if err != nil || !strings.Contains(out, fmt.Sprintf("sent %d received %d bad 0 free 256 of 256", count, count)) {

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include <villas/atomic.h>
+#include <villas/blocks.h>
 #include <villas/common.h>
 
 VILLAS_BEGIN_DECLS
@@ -83,10 +84,12 @@ struct villas_pair_options {
 	mode_t mode;			/**< Permissions of the object. */
 	gid_t group;			/**< Of the object; (gid_t) -1: the process's. */
 	const struct timespec *timeout;	/**< For the open, relative, of CLOCK_MONOTONIC; NULL: for ever. */
+	const atomic_int *stop;		/**< The open ends within 10 ms (ECANCELED) once this is not 0; NULL: never. A signal handler
+					 *   or another thread may set it. */
 };
 
 #define VILLAS_PAIR_OPTIONS_INIT \
-	{ sizeof(struct villas_pair_options), 512, 64, 0, 0, -1, 0600, (gid_t) -1, NULL }
+	{ sizeof(struct villas_pair_options), 512, 64, 0, 0, -1, 0600, (gid_t) -1, NULL, NULL }
 
 /* Thread safety: any number of threads may read, write and allocate at once. Close may be called while others wait in a
  * call: those return -1 (ECANCELED); it must not be called while others are about to begin one.
@@ -100,7 +103,7 @@ struct villas_pair_options {
  * left are replaced, a living side's are not.
  * A VILLASnode that took a post of a former life of this side, one that crashed, has to be started again.
  * @param options NULL: the defaults.
- * @return the pair; NULL with errno ETIMEDOUT (the other side did not come), EEXIST (a living program writes @p own), EINVAL
+ * @return the pair; NULL with errno ETIMEDOUT (the other side did not come), ECANCELED (options.stop), EEXIST (a living program writes @p own), EINVAL
  * or ENAMETOOLONG (a name or a length), EPROTO (@p other is no object of a pair), EBADMSG (a damaged one), EPROTONOSUPPORT
  * (the other side's mode is neither pthread nor polling, or it was refused), EACCES, ENOSPC, EMFILE, ENOMEM. Nothing stays
  * mapped or open then. */
@@ -145,6 +148,10 @@ int villas_pair_put_many(struct villas_pair_sample *smps[], unsigned cnt);
 /** Copy sequence, flags, timestamps and the values that fit. References, capacity and pool of @p dst stay.
  * @return 0; -1 with errno EINVAL. */
 int villas_pair_copy(struct villas_pair_sample *dst, struct villas_pair_sample *src);
+
+/** Where the samples are that this side writes, and those that it reads, for those who view them all as strided arrays.
+ * It is what was checked when the pair was opened, whatever the other side has written since. @return 0; -1 with errno EINVAL. */
+int villas_pair_blocks(struct villas_pair *pair, struct shmem_blocks *own, struct shmem_blocks *other);
 
 /** Whether the other side is one of ours, 1, or not, 0: a VILLASnode. -1 with errno EINVAL. */
 int villas_pair_ours(struct villas_pair *pair);

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include <villas/atomic.h>
+#include <villas/blocks.h>
 #include <villas/common.h>
 #include <villas/memory.h>
 #include <villas/pool.h>
@@ -121,13 +122,6 @@ int shmem_shared_read_timeout(struct shmem_shared *shm, struct sample *smps[], u
 /** shmem_shared_write() that waits for room for all @p cnt samples, but no longer than @p timeout.
  * @return how many went in by then. */
 int shmem_shared_write_timeout(struct shmem_shared *shm, struct sample *smps[], unsigned cnt, const struct timespec *timeout);
-
-/** The samples of a region: blocks that lie one behind the other. */
-struct shmem_blocks {
-	char *first;			/**< The first sample. */
-	size_t count;			/**< Samples. */
-	size_t stride;			/**< Bytes from one to the next. */
-};
 
 /** Where the region of @p shm has its samples, for those who view them all as one strided array. It is what was checked
  * when the region was mapped, whatever the other side has written into it since.

@@ -228,7 +228,7 @@ class struct_villas_pair_sample(Structure):
 class struct_villas_pair_options(Structure):
     _fields_ = [
         ("size", c_size_t), ("queuelen", c_int), ("samplelen", c_int), ("polling", c_int), ("flags", c_uint), ("spin", c_int),
-        ("mode", c_uint), ("group", c_uint), ("timeout", POINTER(struct_timespec)),
+        ("mode", c_uint), ("group", c_uint), ("timeout", POINTER(struct_timespec)), ("stop", POINTER(c_int)),
     ]
 
 
@@ -351,6 +351,7 @@ FUNCTIONS: Dict[str, Prototype] = {
     "villas_pair_put": (c_int, [_pair_sample]),
     "villas_pair_put_many": (c_int, [_pair_samples, c_uint]),
     "villas_pair_copy": (c_int, [_pair_sample, _pair_sample]),
+    "villas_pair_blocks": (c_int, [_pair, POINTER(struct_shmem_blocks), POINTER(struct_shmem_blocks)]),
     "villas_pair_ours": (c_int, [_pair]),
     "villas_pair_close": (c_int, [_pair]),
     "villas_pair_strerror": (c_char_p, [c_int]),

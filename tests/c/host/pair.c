@@ -113,7 +113,12 @@ static void arguments(void)
 	o = (struct villas_pair_options) VILLAS_PAIR_OPTIONS_INIT;
 	o.timeout = &moment;
 	refused(a, b, &o, ETIMEDOUT);
+	atomic_int stop = 1;
+	o = (struct villas_pair_options) VILLAS_PAIR_OPTIONS_INIT;
+	o.stop = &stop;
+	refused(a, b, &o, ECANCELED);
 	CHECK(left() == 0);
+	CHECK(villas_pair_blocks(NULL, NULL, NULL) == -1 && errno == EINVAL);
 	CHECK(villas_pair_read(NULL, &s, 1) == -1 && errno == EINVAL && villas_pair_close(NULL) == -1);
 	CHECK(villas_pair_put(NULL) == -1 && villas_pair_get((void *) &s) == -1 && errno == EINVAL);
 }
@@ -126,6 +131,10 @@ static void exchange_and_drain(int polling)
 	struct villas_pair_options o = VILLAS_PAIR_OPTIONS_INIT;
 
 	CHECK(villas_pair_ours(p) == 1);
+	struct shmem_blocks own, other;
+	CHECK(villas_pair_blocks(p, &own, &other) == 0 && own.count == 16 && own.stride % 64 == 0 && own.first != other.first);
+	CHECK(villas_pair_alloc(p, &s, 1) == 1 && (char *) s >= own.first && ((char *) s - own.first) % (long) own.stride == 0);
+	CHECK((char *) s < own.first + own.count * own.stride && villas_pair_put(s) == 0);
 	refused(a, b, &o, EEXIST);
 	for (int i = 0; i < 100; i++) {
 		send_value(p, i);
