@@ -108,14 +108,16 @@ screens: all  ## draw the pictures of the documentation
 	tmux -L villas-screens capture-pane -e -p | $(GO) run ./tests/screen > docs/monitor.svg; \
 	tmux -L villas-screens kill-server; kill $$node; wait
 
+# RUNS: of which the medians are taken. ONLY: calls, pairs or growth.
 # AGAINST: any libvillas-ext.so.1 to be measured in place of the yardstick in C; the documentation stays as it is then.
 RUNS ?= 5
 DOC  ?= docs/performance.md
 MEASURE := $(patsubst bench/measure/%.c,$(BUILD)/bench/%,$(wildcard bench/measure/*.c)) $(BUILD)/bench/libyardstick.so $(BUILD)/bench/libtricks.so
 bench: $(LIB) $(MEASURE)  ## what calls cost beside the same in C, and what else there is; writes docs/performance.md
 	$(GO) build -o $(BUILD)/bench/run ./bench
-	$(BUILD)/bench/run -programs $(BUILD)/bench -library $(LIB) -runs $(RUNS) $(if $(AGAINST),-against $(AGAINST),-doc $(DOC))
-	@$(MAKE) --no-print-directory bench-python
+	$(GO) test -c -o $(BUILD)/bench/go.test ./shmem
+	$(BUILD)/bench/run -programs $(BUILD)/bench -library $(LIB) -runs $(RUNS) $(if $(ONLY),-only $(ONLY)) $(if $(AGAINST),-against $(AGAINST),-doc $(DOC))
+	@$(if $(ONLY),,$(MAKE) --no-print-directory bench-python)
 
 $(BUILD)/bench/%: bench/measure/%.c $(wildcard bench/measure/*.h)
 	@mkdir -p $(BUILD)/bench

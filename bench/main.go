@@ -38,6 +38,7 @@ const (
 	ours      = "this library"
 	yardstick = "C"
 	tricks    = "C, our tricks"
+	inGo      = "in Go"
 )
 
 // targets of the ratio.
@@ -55,6 +56,11 @@ var targets = map[string]float64{
 	"one way in 64s, 4 values": 0.7,
 }
 
+// goTargets are those of Go to this library from C.
+var goTargets = map[string]float64{
+	"read + process + write + put, 1": 1.2, "read + process + write + put, 8": 1.2, "read + process + write + put, 64": 1.2,
+}
+
 // programs in C measure the libraries that are named to them, or something else.
 var programs = []struct {
 	name, group string // of the table of libraries
@@ -70,11 +76,13 @@ var programs = []struct {
 type bench struct {
 	folder    string
 	runs      int
+	only      string   // one of the programs; empty: all there is
 	columns   []string // names of the libraries
 	libraries []string // their files
 
 	of      map[string]*measure.Series // program
-	inGo    measure.Series             // columns of package between
+	calls   measure.Series             // in Go and of this library
+	between measure.Series             // columns of the package
 	missing []string
 }
 
@@ -85,6 +93,9 @@ func (b *bench) run(ctx context.Context) error {
 	b.of = map[string]*measure.Series{}
 	for i := range b.runs {
 		for _, p := range programs {
+			if b.only != "" && p.name != b.only {
+				continue
+			}
 			fmt.Fprintf(os.Stderr, "\r\x1b[Krun %d of %d: %s ", i+1, b.runs, p.name)
 			path := filepath.Join(b.folder, p.name)
 			if _, err := os.Stat(path); err != nil && p.group == "" {
@@ -103,12 +114,20 @@ func (b *bench) run(ctx context.Context) error {
 				b.of[p.name] = new(measure.Series)
 			}
 			b.of[p.name].AddTurns(figures, b.columns)
+			if p.name == "calls" {
+				if err := b.runGo(ctx, figures); err != nil {
+					return fmt.Errorf("calls in Go: %w", err)
+				}
+			}
+		}
+		if b.only != "" {
+			continue
 		}
 		fmt.Fprintf(os.Stderr, "\r\x1b[Krun %d of %d: in Go ", i+1, b.runs)
 		for _, column := range between.Columns {
 			err := between.Measure(ctx, column, between.Options{
 				Values: values, Batches: batches, Duration: time.Duration(effort() * float64(100*time.Millisecond)), CPUs: between.CPUs(),
-			}, func(what string, figure float64) { b.inGo.Add(what, column, figure) })
+			}, func(what string, figure float64) { b.between.Add(what, column, figure) })
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
@@ -178,6 +197,38 @@ func (b *bench) runProgram(ctx context.Context, path string, libraries bool) (*m
 	return figures, nil
 }
 
+// runGo has the benchmarks of package shmem measure what calls measured, on the
+// same CPU.
+func (b *bench) runGo(ctx context.Context, calls *measure.Series) error {
+	cpus := between.CPUs()
+	cmd := exec.CommandContext(ctx, "taskset", "-c", strconv.Itoa(cpus[1%len(cpus)]), filepath.Join(b.folder, "go.test"),
+		"-test.run", "^$", "-test.bench", ".", "-test.count", "5", "-test.benchtime", fmt.Sprintf("%.5fs", 0.01*effort()))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return err
+	}
+	var run measure.Series
+	for _, what := range calls.What {
+		// As package testing writes it, and behind it -CPUs.
+		line := regexp.MustCompile(`(?m)^BenchmarkCalls/` + regexp.QuoteMeta(strings.ReplaceAll(what, " ", "_")) + `(?:-\d+)?\s+\d+\s+(\S+) ns/op`)
+		var turns []float64
+		for _, figure := range line.FindAllSubmatch(out, -1) {
+			ns, err := strconv.ParseFloat(string(figure[1]), 64)
+			if err != nil {
+				return err
+			}
+			turns = append(turns, ns)
+		}
+		if len(turns) > 0 {
+			run.Add(what, inGo, measure.Over(turns).Median)
+			run.Add(what, ours, measure.Over(calls.Runs(what, ours)).Median)
+		}
+	}
+	b.calls.AddTurns(&run, []string{inGo, ours})
+	return nil
+}
+
 // beside is a table of this library, from C and from Go, beside what else there is.
 func (b *bench) beside() measure.Table {
 	var s measure.Series
@@ -213,8 +264,8 @@ func (b *bench) beside() measure.Table {
 			name = "Go, " + column
 		}
 		columns = append(columns, name)
-		for _, what := range b.inGo.What {
-			for _, figure := range b.inGo.Runs(what, column) {
+		for _, what := range b.between.What {
+			for _, figure := range b.between.Runs(what, column) {
 				s.Add(what, name, figure)
 			}
 		}
@@ -241,6 +292,7 @@ func main() {
 	library := flag.String("library", "build/libvillas-ext.so.1", "library to measure")
 	against := flag.String("against", "", "libvillas-ext.so.1 to measure in place of the yardstick")
 	doc := flag.String("doc", "", "Markdown file to put the tables into; beside it goes a chart of the same name")
+	flag.StringVar(&b.only, "only", "", "run one of the programs alone: calls, pairs or growth; the documentation stays as it is then")
 	flag.IntVar(&b.runs, "runs", 5, "runs of which the medians are taken")
 	flag.Parse()
 	b.libraries = []string{*library, filepath.Join(b.folder, "libyardstick.so"), filepath.Join(b.folder, "libtricks.so")}
@@ -262,14 +314,17 @@ func (b *bench) report(ctx context.Context, doc string) error {
 	}
 	r.Missing = b.missing
 	for _, p := range programs {
-		if p.group != "" {
+		if p.group != "" && b.of[p.name] != nil {
 			r.Tables = append(r.Tables, b.of[p.name].Table(p.group, b.columns, targets))
 		}
 	}
-	beside := b.beside()
-	r.Tables = slices.Insert(r.Tables, 2, beside)
+	var beside measure.Table
+	if b.only == "" {
+		beside = b.beside()
+		r.Tables = slices.Insert(r.Tables, 2, beside, b.calls.Table("the Go API, ns an element (copy: a call)", []string{inGo, ours}, goTargets))
+	}
 	r.WriteText(os.Stdout)
-	if err := write(filepath.Join(b.folder, "results.json"), r.WriteJSON); err != nil || doc == "" {
+	if err := write(filepath.Join(b.folder, "results.json"), r.WriteJSON); err != nil || doc == "" || b.only != "" {
 		return err
 	}
 	if err := document(doc, &r); err != nil {
@@ -311,7 +366,7 @@ func draw(w io.Writer, all []measure.Table, beside measure.Table) {
 	ratios := chart.Bars{Title: "time of this library / time of the same in C, and the target", From: 1}
 	for _, t := range all {
 		for _, r := range t.Results {
-			if r.Target != 0 {
+			if r.Target != 0 && t.Columns[0] == ours {
 				ratios.Bars = append(ratios.Bars, chart.Bar{Name: r.What, Value: r.Ratio.Median, Limit: r.Target})
 			}
 		}

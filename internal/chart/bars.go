@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strconv"
 
 	svg "github.com/ajstarks/svgo"
 )
@@ -28,8 +29,8 @@ type Bar struct {
 // Sizes in pixels.
 const (
 	row      = 22  // from one bar to the next
-	nameRoom = 270 // left of the bars
-	figure   = 60  // room for a value beside the longest
+	nameRoom = 300 // left of the bars
+	figure   = 70  // room for a value beside the longest
 	heading  = 34  // the title's
 )
 
@@ -64,10 +65,14 @@ func (b Bars) draw(c *svg.SVG, width, top int) {
 	top += heading
 	bottom := top + len(b.Bars)*row
 	for decade := math.Pow(10, math.Floor(math.Log10(low))); decade <= high; decade *= 10 {
-		for _, step := range []float64{1, 2, 5} {
+		steps := []float64{1, 2, 5}
+		if high/low > 2000 {
+			steps = steps[:1]
+		}
+		for _, step := range steps {
 			if v := step * decade; v >= low && v <= high {
 				c.Line(x(v), top, x(v), bottom, "stroke: #ddd")
-				c.Text(x(v), bottom+15, fmt.Sprint(v), "text-anchor: middle; fill: #555")
+				c.Text(x(v), bottom+15, strconv.FormatFloat(v, 'f', -1, 64), "text-anchor: middle; fill: #555")
 			}
 		}
 	}
@@ -87,6 +92,9 @@ func (b Bars) draw(c *svg.SVG, width, top int) {
 			c.Line(x(bar.Limit), y+1, x(bar.Limit), y+row-1, "stroke: black; stroke-width: 3")
 		}
 		if to < from {
+			if bar.Limit > 0 {
+				to = min(to, x(bar.Limit))
+			}
 			c.Text(to-5, y+row-7, threeDigits(bar.Value), "text-anchor: end")
 		} else {
 			c.Text(max(to, x(max(bar.Limit, low)))+5, y+row-7, threeDigits(bar.Value))
