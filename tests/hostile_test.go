@@ -42,3 +42,33 @@ func TestWhateverThePeerWritesNothingOutsideIsTouchedAndNoCallHangs(t *testing.T
 		}
 	}
 }
+
+// The same for a pair, of whose two objects the other side writes both.
+func TestWhateverThePeerWritesIntoAPairNothingOutsideIsTouchedAndNoCallHangs(t *testing.T) {
+	mutations := os.Getenv("HOSTILE_MUTATIONS")
+	if mutations == "" {
+		mutations = "20000000" // they take less time than those of a region, which it opens again and again
+	}
+	c := compileAgainst(t, checkedDir(), "gcc", "pair/hostile.c")
+	for language, party := range map[string][]string{"C": {c}, "Go": {goProgram(t, "pair", "-tags", "bounds")}} {
+		for polling, mode := range []string{"pthread", "polling"} {
+			t.Run(language+", "+mode, func(t *testing.T) {
+				t.Parallel()
+				a, b := pairNames(t)
+				t.Cleanup(func() { os.Remove("/dev/shm" + b) }) // a fuzzer leaves it
+				args, settings := []string{"target", a, b, fmt.Sprint(polling)}, []string{"ql=16", "sl=6", "mode=" + mode, "nolegacy=1"}
+				if language == "Go" {
+					args = append(args[:3], settings...)
+				}
+				target := start(t, nil, append(party, args...)...)
+				fuzzed := run(t, nil, c, "fuzz", b, a, fmt.Sprint(polling), mutations)
+				target.Process.Signal(syscall.SIGTERM)
+				out, err := target.end()
+				if err != nil {
+					t.Errorf("%v\n%s", err, out)
+				}
+				t.Log(strings.TrimSpace(fuzzed) + "; " + strings.TrimSpace(out))
+			})
+		}
+	}
+}

@@ -2,7 +2,9 @@
 
 // Command pair plays the roles of tests/c/pair/standin.c through the Go API; what
 // they are and which settings there are is told there; also timeout (milliseconds),
-// vector, nolegacy=1, and again=1: open again when the other side dies.
+// vector, nolegacy=1, and again=1: open again when the other side dies. Role target
+// makes all calls on a pair whose other side, tests/c/pair/hostile.c, writes anything
+// anywhere, until SIGTERM.
 package main
 
 import (
@@ -10,12 +12,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
+	"os/signal"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/villas-ext/villas-ext/pair"
+	"github.com/villas-ext/villas-ext/tests/stall"
 )
 
 var settings = map[string]int{"ql": 256, "sl": 8, "count": 1000, "window": 64, "timeout": 30000, "vector": 16, "nolegacy": 0, "again": 0}
@@ -57,7 +63,7 @@ func play(role, own, other string, o pair.Options) error {
 		return err
 	}
 	defer p.Close()
-	roles := map[string]func(context.Context, *pair.Pair) error{"echo": echo, "send": send, "source": source, "sink": sink}
+	roles := map[string]func(context.Context, *pair.Pair) error{"echo": echo, "send": send, "source": source, "sink": sink, "target": target}
 	return roles[role](context.Background(), p)
 }
 
@@ -213,6 +219,73 @@ func sink(ctx context.Context, p *pair.Pair) error {
 	fmt.Printf("received %d bad %d\n", got, bad)
 	if bad != 0 {
 		return errors.New("wrong samples")
+	}
+	return nil
+}
+
+// longestCall: no call takes longer; twenty times the bound for noticing a death,
+// which is the longest that any waits.
+const longestCall = 4 * time.Second
+
+func target(_ context.Context, p *pair.Pair) error {
+	over := make(chan os.Signal, 1)
+	signal.Notify(over, syscall.SIGTERM)
+	stall.Start()
+	calls, longest := 0, time.Duration(0)
+	timed := func(call func()) {
+		start, stalled := time.Now(), stall.Total()
+		call()
+		took := time.Since(start)
+		if took > 500*time.Millisecond {
+			time.Sleep(20 * time.Millisecond) // the beat comes late, too
+		}
+		calls, longest = calls+1, max(longest, took-(stall.Total()-stalled))
+	}
+	var smps, got [32]pair.Sample
+	for len(over) == 0 {
+		var n, m, w int
+		timed(func() { n = p.Alloc(smps[:1+rand.IntN(len(smps))]) })
+		for i, s := range smps[:n] {
+			timed(func() {
+				s.SetFloats([]float64{1, float64(i), 3})
+				s.SetInt(1, -1)
+				s.SetBool(2, true)
+				s.SetComplex(s.Cap()-1, 1i)
+				s.SetOrigin(time.Unix(int64(i), 0))
+			})
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+		if rand.IntN(8) == 0 {
+			timed(func() { m, _ = p.ReadContext(ctx, got[:]) })
+		} else {
+			timed(func() { m, _ = p.TryRead(got[:1+rand.IntN(len(got))]) })
+		}
+		for i, s := range got[:m] {
+			timed(func() {
+				if len(s.Bits()) > s.Cap() || s.Len() > s.Cap() {
+					panic("a length is not clamped")
+				}
+				for v := range s.Len() { // the length may change meanwhile
+					_, _, _, _ = s.Float(v), s.Int(v), s.Bool(v), s.Complex(v)
+				}
+				_, _, _, _ = s.Sequence(), s.Flags(), s.Origin().Format(time.RFC3339Nano), s.Refs()
+				if i < n {
+					smps[i].CopyFrom(s)
+				}
+				s.Get()
+				s.Put()
+			})
+		}
+		timed(func() { pair.PutAll(got[:m]) })
+		timed(func() { w, _ = p.WriteContext(ctx, smps[:n]) })
+		timed(func() { pair.PutAll(smps[w:n]) })
+		timed(func() { p.Unread(); p.Pool().Free() })
+		cancel()
+	}
+	timed(func() { p.Close() })
+	fmt.Printf("%d calls, the longest took %v\n", calls, longest.Round(time.Millisecond))
+	if longest > longestCall {
+		return errors.New("a call took too long")
 	}
 	return nil
 }
