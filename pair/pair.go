@@ -137,28 +137,14 @@ func Open(ctx context.Context, own, other string, o Options) (*Pair, error) {
 
 // explain adds what to do about err, met when opening the pair.
 func explain(own, other string, err error) error {
-	hint := ""
-	switch {
-	case errors.Is(err, context.DeadlineExceeded):
-		hint = fmt.Sprintf("the other side, which writes %s and reads %s, did not come: start it, or start it again", other, own)
-	case errors.Is(err, unix.EEXIST):
-		hint = fmt.Sprintf("a living program writes %s, or maps what is there: stop it, or swap the two names", own)
-	case errors.Is(err, unix.EPROTO):
-		hint = other + " is no object of a pair: check the names"
-	case errors.Is(err, unix.EPROTONOSUPPORT):
-		hint = "the other side's mode must be pthread or polling"
-	case errors.Is(err, unix.EBADMSG):
-		hint = other + " is damaged: start the other side again"
-	case errors.Is(err, unix.EINVAL):
-		hint = "check the names (one leading '/' and no other) and the lengths"
-	case errors.Is(err, unix.ENOSPC):
-		hint = "there is not enough room in /dev/shm for queuelen and samplelen"
-	case errors.Is(err, unix.EACCES):
-		hint = "an object belongs to another user, or is a symbolic link"
-	default:
-		return fmt.Errorf("open pair %s,%s: %w", own, other, err)
-	}
-	return fmt.Errorf("open pair %s,%s: %w (%s)", own, other, err, hint)
+	return exchange.Explain(fmt.Sprintf("open pair %s,%s", own, other), err,
+		exchange.Hint{Err: context.DeadlineExceeded,
+			Text: fmt.Sprintf("the other side, which writes %s and reads %s, did not come: start it, or start it again", other, own)},
+		exchange.Hint{Err: unix.EEXIST,
+			Text: fmt.Sprintf("a living program writes %s, or maps what is there: stop it, or swap the two names", own)},
+		exchange.Hint{Err: unix.EPROTO, Text: other + " is no object of a pair: check the names"},
+		exchange.Hint{Err: unix.EPROTONOSUPPORT, Text: "the other side's mode must be pthread or polling"},
+		exchange.Hint{Err: unix.EBADMSG, Text: other + " is damaged: start the other side again"})
 }
 
 // connect makes an exchange of the two objects. Without the other side's, who waits

@@ -35,26 +35,10 @@ var (
 
 // explain adds what to do about err, met when doing what with the region name.
 func explain(what, name string, err error) error {
-	var hint string
-	switch {
-	case errors.Is(err, unix.ENOENT):
-		hint = "there is no such region: start the node first"
-	case errors.Is(err, unix.EPROTO):
-		hint = "the object is not a region: check the name, and that the node has started"
-	case errors.Is(err, unix.EBADMSG):
-		hint = "the region is damaged: restart the node"
-	case errors.Is(err, unix.EBUSY):
-		hint = "another program is attached: end it first"
-	case errors.Is(err, unix.EEXIST):
-		hint = "a living node has this name: stop it or choose another name"
-	case errors.Is(err, unix.EINVAL):
-		hint = "check the name (one leading '/' and no other) and the lengths"
-	case errors.Is(err, unix.ENOSPC):
-		hint = "there is not enough room in /dev/shm for queuelen and samplelen"
-	case errors.Is(err, unix.EACCES):
-		hint = "the object belongs to another user, or is a symbolic link"
-	default:
-		return fmt.Errorf("%s region %q: %w", what, name, err)
-	}
-	return fmt.Errorf("%s region %q: %w (%s)", what, name, err, hint)
+	return exchange.Explain(fmt.Sprintf("%s region %q", what, name), err,
+		exchange.Hint{Err: unix.ENOENT, Text: "there is no such region: start the node first"},
+		exchange.Hint{Err: unix.EPROTO, Text: "the object is not a region: check the name, and that the node has started"},
+		exchange.Hint{Err: unix.EBADMSG, Text: "the region is damaged: restart the node"},
+		exchange.Hint{Err: unix.EBUSY, Text: "another program is attached: end it first"},
+		exchange.Hint{Err: unix.EEXIST, Text: "a living node has this name: stop it or choose another name"})
 }
