@@ -164,6 +164,7 @@ func (r *Region) Attach(base, size uintptr) int32 {
 	around(&r.In, base+offIn, base+offExtStopped)
 	around(&r.Out, base+offOut, base+offNodeStopped)
 	r.Barrier = base + offBarrier
+	r.G = false
 	r.Polling = word.Load32(base+offPolling) != 0
 	r.State = 0
 	r.Legacy = true

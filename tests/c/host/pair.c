@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include <villas/pair.h>
+#include <villas/shmem_node.h>
 
 #include "host.h"
 
@@ -270,6 +271,24 @@ static void forked(int polling)
 	CHECK(value(p) == 8 && villas_pair_close(p) == 0 && left() == 0);
 }
 
+/* What remembered a pair may be that of a region next. */
+static void a_region_after_a_pair(void)
+{
+	struct shmem_node_options o = SHMEM_NODE_OPTIONS_INIT;
+	struct sample *s;
+
+	villas_pair_close(opened(a, a, 1));
+	o.queuelen = 4;
+	struct shmem_node *node = shmem_node_create(b, &o);
+	struct shmem_shared *shm = shmem_shared_open(b, NULL);
+	CHECK(node && shm && shmem_node_accept(node, &patience) == 0);
+	for (int i = 0; i < 20; i++) {
+		CHECK(sample_alloc(shmem_node_pool(node), &s, 1) == 1 && shmem_node_write(node, &s, 1) == 1);
+		CHECK(shmem_shared_read(shm, &s, 1) == 1 && sample_put_many(&s, 1) == 1);
+	}
+	CHECK(shmem_shared_close(shm, NULL) == 0 && shmem_node_close(node) == 0 && left() == 0);
+}
+
 int main(void)
 {
 	bounded();
@@ -282,6 +301,7 @@ int main(void)
 		itself(polling);
 		threads(polling);
 		forked(polling);
+		a_region_after_a_pair();
 	}
 	return 0;
 }
