@@ -356,9 +356,12 @@ func (s *Side) ReadContext(ctx context.Context, smps []sample.Sample) (int, erro
 			}
 		})()
 	}
-	deadline := time.Time{}
+	deadline, over := time.Time{}, os.ErrDeadlineExceeded
 	if d := s.deadline.Load(); d != 0 {
 		deadline = time.Unix(0, d)
+	}
+	if d, ok := ctx.Deadline(); ok && (deadline.IsZero() || d.Before(deadline)) { // its timer may come late, see [wait.Party.LookAfter]
+		deadline, over = d, context.DeadlineExceeded
 	}
 	for {
 		if n, err := d.Take(smps); n > 0 || err != nil {
@@ -373,7 +376,7 @@ func (s *Side) ReadContext(ctx context.Context, smps []sample.Sample) (int, erro
 		case ctx.Err() != nil:
 			return 0, ctx.Err()
 		case !deadline.IsZero() && !now.Before(deadline):
-			return 0, os.ErrDeadlineExceeded
+			return 0, over
 		}
 		party.LookAfter(now)
 		left := wait.LookEvery

@@ -57,6 +57,7 @@ func (p *Party) guard(rest, resting chan struct{}) {
 	for stood := false; ; {
 		stands := p.atBarrier.Load() == 1
 		if !p.Dead.Load() {
+			p.looked.Store(time.Now().UnixNano())
 			p.Lives()
 		}
 		by := p.leaveBy.Load()

@@ -73,19 +73,22 @@ type Party struct {
 // Begin is called once the other side may be there.
 func (p *Party) Begin() { p.looked.Store(time.Now().UnixNano()) }
 
-// LookIsDue reports whether the last look after the other side was long ago.
+// LookIsDue reports whether the last look after the other side was long ago: where
+// a guard looks, longer ago than a guard should need.
 func (p *Party) LookIsDue(now time.Time) bool {
-	return now.UnixNano()-p.looked.Load() >= int64(LookEvery)
+	every := LookEvery
+	if p.Legacy.Load() {
+		every = 2 * guardEvery
+	}
+	return now.UnixNano()-p.looked.Load() >= int64(every)
 }
 
-// LookAfter looks after the other side if the last look was long ago. Where a
-// guard does that, it does nothing.
+// LookAfter looks after the other side if the last look was long ago. A guard comes
+// late where the runtime's timers do: beside a goroutine that polls, on a loaded
+// machine, by seconds.
 func (p *Party) LookAfter(now time.Time) {
 	last := p.looked.Load()
-	if !p.LookIsDue(now) || !p.looked.CompareAndSwap(last, now.UnixNano()) {
-		return
-	}
-	if !p.Legacy.Load() {
+	if p.LookIsDue(now) && p.looked.CompareAndSwap(last, now.UnixNano()) {
 		p.Lives()
 	}
 }
