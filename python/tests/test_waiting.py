@@ -291,6 +291,8 @@ def test_signals_in_a_storm_lose_no_sample(region: str, polling: bool, python: A
             """, region, count)
         node.accept(timeout=PATIENCE)
         for i in range(count):
+            if i % 20 == 0:
+                time.sleep(0.002)  # reads that wait are there to be hit
             node.write(node.alloc([i], sequence=i, timeout=PATIENCE), timeout=PATIENCE)
         read, hits = map(int, program.line().split())
         # An interrupt may come after the sample was given to the caller and before it has a name: that one is gone.
