@@ -22,6 +22,15 @@ def listed(view: Any) -> Any:
     return view.tolist()
 
 
+def drain(pair: Pair) -> None:
+    """Read what is left, and give it back."""
+    while True:
+        try:
+            pair.shm.read(timeout=0).release()
+        except TimeoutError:
+            return
+
+
 def test_every_field_arrives_at_the_other_side(pair: Pair) -> None:
     sample = pair.node.alloc([1.5, -2.25, 0.0, 3.0], sequence=-7, ts_origin=NS, ts_received=1, ts_sent=-1)
     sample.set_int(2, -(2**31))
@@ -182,11 +191,7 @@ def test_a_loop_does_not_let_views_pile_up(pair: Pair) -> None:
     assert [listed(view) for view in views] == [[0.0], [1.0]]
     del views, sample
     gc.collect()
-    while True:
-        try:
-            pair.shm.read(timeout=0).release()
-        except TimeoutError:
-            break
+    drain(pair)
     assert pair.free() == 128
 
 
@@ -196,11 +201,7 @@ def test_a_forgotten_sample_goes_back_with_a_warning(pair: Pair) -> None:
         with pytest.warns(ResourceWarning, match="never released"):
             forget()
             gc.collect()
-        while True:
-            try:
-                pair.shm.read(timeout=0).release()
-            except TimeoutError:
-                break
+        drain(pair)
         assert pair.free() == 128
 
 

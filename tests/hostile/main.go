@@ -28,20 +28,7 @@ const (
 	longestCall = 4 * time.Second
 )
 
-var (
-	calls   int
-	longest time.Duration
-)
-
-func timed(call func()) {
-	start, stalled := time.Now(), stall.Total()
-	call()
-	took := time.Since(start)
-	if took > 500*time.Millisecond {
-		time.Sleep(20 * time.Millisecond) // the beat comes late, too
-	}
-	calls, longest = calls+1, max(longest, took-(stall.Total()-stalled))
-}
+var calls stall.Calls
 
 type side interface {
 	Alloc([]sample.Sample) int
@@ -55,9 +42,9 @@ type side interface {
 func makeCalls(s side) {
 	var smps, got [2 * queueLen]sample.Sample
 	var n, w int
-	timed(func() { n = s.Alloc(smps[:1+rand.IntN(len(smps))]) })
+	calls.Time(func() { n = s.Alloc(smps[:1+rand.IntN(len(smps))]) })
 	for i, smp := range smps[:n] {
-		timed(func() {
+		calls.Time(func() {
 			smp.SetValues([]float32{1, float32(i), 3})
 			smp.SetInt(1, int32(i))
 			smp.Get()
@@ -65,17 +52,17 @@ func makeCalls(s side) {
 			smp.SetOrigin(time.Unix(int64(i), 0))
 		})
 	}
-	timed(func() { w, _ = s.Write(smps[:n]) })
-	timed(func() { sample.PutAll(smps[w:n]) })
+	calls.Time(func() { w, _ = s.Write(smps[:n]) })
+	calls.Time(func() { sample.PutAll(smps[w:n]) })
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()
 	if rand.IntN(8) == 0 {
-		timed(func() { n, _ = s.ReadContext(ctx, got[:]) })
+		calls.Time(func() { n, _ = s.ReadContext(ctx, got[:]) })
 	} else {
-		timed(func() { n, _ = s.TryRead(got[:1+rand.IntN(len(got))]) })
+		calls.Time(func() { n, _ = s.TryRead(got[:1+rand.IntN(len(got))]) })
 	}
 	for _, smp := range got[:n] {
-		timed(func() {
+		calls.Time(func() {
 			values := slices.Clone(smp.Values())
 			if len(values) > sampleLen+10 || smp.Len() > smp.Cap() {
 				panic("a length is not clamped")
@@ -88,14 +75,14 @@ func makeCalls(s side) {
 		})
 	}
 	if n > 1 {
-		timed(func() { got[0].CopyFrom(got[1]) })
+		calls.Time(func() { got[0].CopyFrom(got[1]) })
 	}
 	if n > 0 && rand.IntN(4) == 0 {
-		timed(func() { w, _ = s.WriteContext(ctx, got[:n]) })
+		calls.Time(func() { w, _ = s.WriteContext(ctx, got[:n]) })
 		got, n = [2 * queueLen]sample.Sample(slices.Concat(got[w:], got[:w])), n-w
 	}
-	timed(func() { sample.PutAll(got[:n]) })
-	timed(func() { s.Pool().Free() })
+	calls.Time(func() { sample.PutAll(got[:n]) })
+	calls.Time(func() { s.Pool().Free() })
 }
 
 func main() {
@@ -122,9 +109,9 @@ func main() {
 		var err error
 		if node != nil {
 			s = node
-			timed(func() { err = node.Accept(ctx) })
+			calls.Time(func() { err = node.Accept(ctx) })
 		} else {
-			timed(func() { prog, err = shmem.Open(ctx, name, shmem.OpenOptions{NoLegacy: true}) })
+			calls.Time(func() { prog, err = shmem.Open(ctx, name, shmem.OpenOptions{NoLegacy: true}) })
 			s = prog
 		}
 		cancel()
@@ -137,14 +124,14 @@ func main() {
 			makeCalls(s)
 		}
 		if prog != nil {
-			timed(func() { prog.Close() })
+			calls.Time(func() { prog.Close() })
 		}
 	}
 	if node != nil {
-		timed(func() { node.Close() })
+		calls.Time(func() { node.Close() })
 	}
-	fmt.Printf("%d calls, the longest took %v, attached %d times\n", calls, longest, attached)
-	if longest > longestCall || attached == 0 {
+	fmt.Printf("%d calls, the longest took %v, attached %d times\n", calls.Count, calls.Longest, attached)
+	if calls.Longest > longestCall || attached == 0 {
 		os.Exit(1)
 	}
 }

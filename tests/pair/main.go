@@ -231,22 +231,13 @@ func target(_ context.Context, p *pair.Pair) error {
 	over := make(chan os.Signal, 1)
 	signal.Notify(over, syscall.SIGTERM)
 	stall.Start()
-	calls, longest := 0, time.Duration(0)
-	timed := func(call func()) {
-		start, stalled := time.Now(), stall.Total()
-		call()
-		took := time.Since(start)
-		if took > 500*time.Millisecond {
-			time.Sleep(20 * time.Millisecond) // the beat comes late, too
-		}
-		calls, longest = calls+1, max(longest, took-(stall.Total()-stalled))
-	}
+	var calls stall.Calls
 	var smps, got [32]pair.Sample
 	for len(over) == 0 {
 		var n, m, w int
-		timed(func() { n = p.Alloc(smps[:1+rand.IntN(len(smps))]) })
+		calls.Time(func() { n = p.Alloc(smps[:1+rand.IntN(len(smps))]) })
 		for i, s := range smps[:n] {
-			timed(func() {
+			calls.Time(func() {
 				s.SetFloats([]float64{1, float64(i), 3})
 				s.SetInt(1, -1)
 				s.SetBool(2, true)
@@ -256,12 +247,12 @@ func target(_ context.Context, p *pair.Pair) error {
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 		if rand.IntN(8) == 0 {
-			timed(func() { m, _ = p.ReadContext(ctx, got[:]) })
+			calls.Time(func() { m, _ = p.ReadContext(ctx, got[:]) })
 		} else {
-			timed(func() { m, _ = p.TryRead(got[:1+rand.IntN(len(got))]) })
+			calls.Time(func() { m, _ = p.TryRead(got[:1+rand.IntN(len(got))]) })
 		}
 		for i, s := range got[:m] {
-			timed(func() {
+			calls.Time(func() {
 				if len(s.Bits()) > s.Cap() || s.Len() > s.Cap() {
 					panic("a length is not clamped")
 				}
@@ -276,15 +267,15 @@ func target(_ context.Context, p *pair.Pair) error {
 				s.Put()
 			})
 		}
-		timed(func() { pair.PutAll(got[:m]) })
-		timed(func() { w, _ = p.WriteContext(ctx, smps[:n]) })
-		timed(func() { pair.PutAll(smps[w:n]) })
-		timed(func() { p.Unread(); p.Pool().Free() })
+		calls.Time(func() { pair.PutAll(got[:m]) })
+		calls.Time(func() { w, _ = p.WriteContext(ctx, smps[:n]) })
+		calls.Time(func() { pair.PutAll(smps[w:n]) })
+		calls.Time(func() { p.Unread(); p.Pool().Free() })
 		cancel()
 	}
-	timed(func() { p.Close() })
-	fmt.Printf("%d calls, the longest took %v\n", calls, longest.Round(time.Millisecond))
-	if longest > longestCall {
+	calls.Time(func() { p.Close() })
+	fmt.Printf("%d calls, the longest took %v\n", calls.Count, calls.Longest.Round(time.Millisecond))
+	if calls.Longest > longestCall {
 		return errors.New("a call took too long")
 	}
 	return nil

@@ -27,3 +27,21 @@ func Start() {
 
 // Total is how long it was so far.
 func Total() time.Duration { return time.Duration(total.Load()) }
+
+// Calls are calls of one goroutine, and how long the longest took of what such a
+// bound can answer for.
+type Calls struct {
+	Count   int
+	Longest time.Duration
+}
+
+// Time makes one more call.
+func (c *Calls) Time(call func()) {
+	start, stalled := time.Now(), Total()
+	call()
+	took := time.Since(start)
+	if took > 500*time.Millisecond {
+		time.Sleep(20 * time.Millisecond) // the beat comes late, too
+	}
+	c.Count, c.Longest = c.Count+1, max(c.Longest, took-(Total()-stalled))
+}

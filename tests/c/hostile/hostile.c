@@ -13,6 +13,7 @@
 
 #include "../host/host.h"
 #include "../host/stall.h"
+#include "random.h"
 
 #define QUEUELEN 16
 #define SAMPLELEN 6
@@ -32,16 +33,6 @@ static struct shmem_node_options options(int polling)
 }
 
 /* The fuzzer. */
-
-static uint64_t state;
-
-static uint64_t random64(void)	/* xorshift64*, Vigna, "An experimental exploration of Marsaglia's xorshift generators" */
-{
-	state ^= state >> 12;
-	state ^= state << 25;
-	state ^= state >> 27;
-	return state * 0x2545f4914f6cdd1dull;
-}
 
 static size_t size;
 

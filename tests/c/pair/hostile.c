@@ -17,6 +17,7 @@
 
 #include "../host/host.h"
 #include "../host/stall.h"
+#include "../hostile/random.h"
 
 #define QUEUELEN 16
 #define SAMPLELEN 6
@@ -43,16 +44,6 @@ static struct villas_pair *joined(char *argv[])
 }
 
 /* The fuzzer. */
-
-static uint64_t state;
-
-static uint64_t random64(void)	/* xorshift64*, Vigna, "An experimental exploration of Marsaglia's xorshift generators" */
-{
-	state ^= state >> 12;
-	state ^= state << 25;
-	state ^= state >> 27;
-	return state * 0x2545f4914f6cdd1dull;
-}
 
 static size_t size;
 

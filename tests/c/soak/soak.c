@@ -8,7 +8,6 @@
  *
  * Sample k of sender t has the sequence number k, the values t and k as integers, and two floats that follow from them.
  * The node fails if one is wrong, doubled or lost, if a block is missing in the end, and if memory or descriptors grow. */
-#include <dirent.h>
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -20,6 +19,8 @@
 #include <unistd.h>
 
 #include <villas/shmem_node.h>
+
+#include "../host/usage.h"
 
 #define SENDERS 2
 #define READERS 2
@@ -107,27 +108,6 @@ static unsigned long total(_Atomic unsigned long *a)
 	for (int i = 0; i < SENDERS; i++)
 		n += atomic_load(&a[i]);
 	return n;
-}
-
-static long resident(void)
-{
-	long pages = 0;
-	FILE *f = fopen("/proc/self/statm", "r");
-
-	REQUIRE(f && fscanf(f, "%*s %ld", &pages) == 1);
-	fclose(f);
-	return pages * sysconf(_SC_PAGESIZE) / 1024;
-}
-
-static int entries(const char *path)
-{
-	DIR *d = opendir(path);
-	int n = 0;
-
-	while (readdir(d))
-		n++;
-	closedir(d);
-	return n - 2;
 }
 
 static int mappings(void)
