@@ -18,15 +18,14 @@ package node
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/villas-ext/villas-ext/internal/exchange"
 	"github.com/villas-ext/villas-ext/shmem"
 )
 
@@ -258,5 +257,5 @@ func (n *Node) Close() error { return n.Stop() }
 // Gone reports whether err, from a read or a write, says that the program went
 // away: Accept waits for the next.
 func Gone(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, shmem.ErrPeerDied)
+	return exchange.Gone(err)
 }

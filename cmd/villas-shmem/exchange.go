@@ -15,6 +15,7 @@ import (
 
 	"github.com/villas-ext/villas-ext/format"
 	"github.com/villas-ext/villas-ext/internal/pace"
+	"github.com/villas-ext/villas-ext/node"
 )
 
 // An exchange moves samples between text and a side: what it reads goes out, what
@@ -91,7 +92,7 @@ func (x *exchange) run(outer context.Context) error {
 		return failed
 	case outer.Err() != nil, err == errDone, err == io.EOF && x.stats.complete.Load():
 		return nil
-	case gone(err):
+	case node.Gone(err):
 		return fmt.Errorf("%w: %w (sent %d, received %d)", errPeer, err, x.stats.sent.Load(), x.stats.received.Load())
 	default:
 		return err
@@ -189,7 +190,7 @@ func (x *exchange) push(ctx context.Context, records []format.Record) error {
 // next is what to do about err, which the side said in that turn: nil to go on with
 // the next program. The first of sender and receiver to come waits for it.
 func (x *exchange) next(ctx context.Context, turn uint64, err error) error {
-	if x.again == nil || ctx.Err() != nil || !gone(err) && !errors.Is(err, os.ErrClosed) {
+	if x.again == nil || ctx.Err() != nil || !node.Gone(err) && !errors.Is(err, os.ErrClosed) {
 		return err
 	}
 	x.turning.Lock()

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/villas-ext/villas-ext/format"
 	"github.com/villas-ext/villas-ext/internal/pace"
+	"github.com/villas-ext/villas-ext/node"
 	"github.com/villas-ext/villas-ext/pair"
 	"github.com/villas-ext/villas-ext/shmem"
 	"github.com/villas-ext/villas-ext/signal"
@@ -384,7 +385,7 @@ func (g *generation) toSides(ctx context.Context, next func() (side, error)) err
 			}
 			return sent, err
 		})
-		if !gone(err) {
+		if !node.Gone(err) {
 			break
 		}
 	}

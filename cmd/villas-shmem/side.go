@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"time"
@@ -66,11 +65,6 @@ func opening(err error) error {
 		return fmt.Errorf("%w: %w", errPeer, err)
 	}
 	return err
-}
-
-// gone reports whether err says that the other side went away.
-func gone(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, shmem.ErrPeerDied)
 }
 
 const (

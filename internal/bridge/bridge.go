@@ -8,12 +8,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"runtime"
 	"sync/atomic"
 	"time"
 
 	"github.com/villas-ext/villas-ext/format"
+	"github.com/villas-ext/villas-ext/internal/exchange"
 	"github.com/villas-ext/villas-ext/pair"
 	"github.com/villas-ext/villas-ext/sample"
 	"github.com/villas-ext/villas-ext/shmem"
@@ -178,7 +178,7 @@ func (c *Counts) count(n, done int) {
 
 // ended says who it was that has gone.
 func ended(who, err error) error {
-	if gone(err) {
+	if exchange.Gone(err) {
 		return fmt.Errorf("%w: %w", who, err)
 	}
 	return err
@@ -187,10 +187,8 @@ func ended(who, err error) error {
 // unlessGone is err of a write: that the reader has gone its own direction tells,
 // when what it sent before has been moved.
 func unlessGone(err error) error {
-	if gone(err) {
+	if exchange.Gone(err) {
 		return nil
 	}
 	return err
 }
-
-func gone(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, shmem.ErrPeerDied) }

@@ -5,6 +5,7 @@ package exchange
 import (
 	"errors"
 	"fmt"
+	"io"
 
 	"golang.org/x/sys/unix"
 )
@@ -32,3 +33,7 @@ func Explain(doing string, err error, more ...Hint) error {
 	}
 	return fmt.Errorf("%s: %w", doing, err)
 }
+
+// Gone reports whether err, from a read or a write, says that the other side went
+// away.
+func Gone(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, ErrPeerDied) }
